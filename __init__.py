@@ -1,0 +1,3 @@
+"""Netwright: neural networks from YAML."""
+
+__version__ = "0.1.0"

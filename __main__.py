@@ -1,0 +1,5 @@
+"""`python -m netwright`."""
+
+from .cli import main
+
+main()

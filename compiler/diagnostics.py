@@ -1,0 +1,188 @@
+"""What a user is told: codes, diagnostics and the sink that collects them.
+
+Every mistake of a user ends as a `Diagnostic` with a code of the table below. Phases report into a
+`Sink` and go on, so that one run shows every independent mistake. The long texts of `explain`
+stand in explanations.md, and render.py is the only place that formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from .source import Span
+
+STAGE_LIMIT = 20
+"""How many errors a phase reports before it says that there are more."""
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Code(Enum):
+    """Each code with one line on when it is emitted. Codes are never reused."""
+
+    Y001 = "YAML syntax"
+    Y002 = "duplicate key"
+    Y003 = "anchor, alias, merge key, tag, directive or second document"
+    Y004 = "size, depth, node or expansion limit"
+    Y005 = "scalar with two readings"
+    S101 = "unknown key"
+    S102 = "missing or wrong value"
+    S103 = "unknown, absent or extra operation"
+    S104 = "edition not supported"
+    S105 = "import not found, outside the tree or circular"
+    E201 = "bad expression or unknown parameter"
+    E202 = "bad value after evaluation"
+    G301 = "unknown reference"
+    G302 = "forward or recursive reference"
+    G303 = "dead layer, unused input, parameter or block"
+    G304 = "duplicate or reserved id"
+    D401 = "wrong rank, role or element type"
+    D402 = "merge not provably equal"
+    D403 = "a dimension vanishes"
+    D404 = "divisibility or element count"
+    D405 = "`expect` does not hold"
+    O501 = "the objective and its networks or data fields do not fit"
+    O502 = "settings that exclude each other"
+    F601 = "the data does not hold what `fields` says"
+    F602 = "a data file is missing, damaged or unreadable"
+    X701 = "export differs beyond the tolerance, or a precision or opset is impossible"
+    X702 = "an operator cannot be exported"
+    B801 = "a bundle is damaged or was changed"
+    B802 = "the input of a program does not fit its signature"
+    R901 = "a checkpoint is missing or damaged"
+    R902 = "a checkpoint belongs to another spec"
+    R903 = "a file or folder cannot be read or written"
+    R904 = "training diverged"
+    R905 = "the requested device or precision is not there"
+    P951 = "a plug-in cannot be loaded"
+    L902 = "convolution over an axis that has no order"
+    L904 = "activation applied twice"
+    L906 = "convolution with a bias right before batch norm"
+    L907 = "output range does not fit the data"
+    L908 = "transposed convolution with a checkerboard pattern"
+    L909 = "receptive field smaller than the input"
+
+    @property
+    def severity(self) -> Severity:
+        warns = self.name.startswith("L") or self is Code.G303
+        return Severity.WARNING if warns else Severity.ERROR
+
+
+@dataclass(frozen=True)
+class Label:
+    """A place that a diagnostic points at, and a few words under its carets."""
+
+    span: Span
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Replace the characters of a span; an insertion has an empty span."""
+
+    span: Span
+    replacement: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A change to the spec that repairs the mistake.
+
+    `safe` fixes keep what the spec computes and are applied by `check --fix`.
+    """
+
+    title: str
+    edits: tuple[Edit, ...]
+    safe: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One message: the first label is the primary one.
+
+    message: what was expected and what was found, with the values.
+    notes: facts that led here. help: the next step, never a question.
+    """
+
+    code: Code
+    message: str
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    help: str | None = None
+    fixes: tuple[Fix, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity
+
+    @property
+    def span(self) -> Span | None:
+        return self.labels[0].span if self.labels else None
+
+
+class NetwrightError(Exception):
+    """A user's mistake found where nothing can go on; carries diagnostics for the one formatter."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__("; ".join(f"{d.code.name}: {d.message}" for d in diagnostics))
+        self.diagnostics = diagnostics
+
+
+def failure(
+    code: Code,
+    message: str,
+    *,
+    span: Span | None = None,
+    label: str = "",
+    notes: Iterable[str] = (),
+    help: str | None = None,  # noqa: A002 - the word of the field it fills
+) -> NetwrightError:
+    """A `NetwrightError` of one diagnostic: `raise failure(Code.F602, ...)`."""
+    labels = (Label(span, label),) if span else ()
+    return NetwrightError(Diagnostic(code, message, labels, tuple(notes), help))
+
+
+@dataclass
+class Sink:
+    """Collects diagnostics in the order of their reports, each one once."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
+
+    def add(
+        self,
+        code: Code,
+        message: str,
+        span: Span | None,
+        label: str = "",
+        *,
+        also: Iterable[Label] = (),
+        notes: Iterable[str] = (),
+        help: str | None = None,  # noqa: A002 - the word of the field it fills
+        fixes: Iterable[Fix] = (),
+    ) -> None:
+        labels = ((Label(span, label),) if span else ()) + tuple(also)
+        self.report(Diagnostic(code, message, labels, tuple(notes), help, tuple(fixes)))
+
+    @property
+    def errors(self) -> int:
+        return sum(d.severity is Severity.ERROR for d in self.diagnostics)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self.diagnostics)
+
+    def gate(self) -> None:
+        """Between two phases: raise what was found if any of it is an error.
+
+        Raises: NetwrightError: with every diagnostic so far, warnings included.
+        """
+        if self.errors:
+            raise NetwrightError(*self.diagnostics)

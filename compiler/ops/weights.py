@@ -1,0 +1,59 @@
+"""What operators with trained weights have in common: initialisation and spectral norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INIT_KINDS = (
+    "zeros",
+    "ones",
+    "normal",
+    "trunc_normal",
+    "uniform",
+    "xavier_uniform",
+    "xavier_normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "orthogonal",
+)
+
+WITH_STD = ("normal", "trunc_normal")
+KAIMING = ("kaiming_uniform", "kaiming_normal")
+
+
+@dataclass(frozen=True)
+class Init:
+    """How a weight starts: `init: zeros` or `init: {normal: {std: 0.02}}`.
+
+    Without `init` an operator starts as torch's layer does. `zeros` zeroes the bias too, so that
+    the layer starts with the output 0; every other kind leaves the bias as torch has it.
+
+    std: of `normal` and `trunc_normal`. bound: `uniform` draws from [-bound, bound].
+    gain: a factor for xavier and orthogonal. mode: `fan_in` or `fan_out`, of the kaiming kinds,
+    which assume a ReLU behind the layer.
+    """
+
+    kind: str
+    std: float | None = None
+    bound: float | None = None
+    gain: float = 1.0
+    mode: str = "fan_in"
+
+    def statements(self, *, bias: bool) -> tuple[str, ...]:
+        """Python statements that apply it to `{self}.weight` (and the bias for zeros)."""
+        statement = f"nn.init.{self.kind}_({{self}}.weight{self._keywords()})"
+        if self.kind == "zeros" and bias:
+            return statement, "nn.init.zeros_({self}.bias)"
+        return (statement,)
+
+    def _keywords(self) -> str:
+        if self.kind in WITH_STD:
+            return f", std={self.std if self.std is not None else 0.02!r}"
+        if self.kind == "uniform":
+            bound = 0.1 if self.bound is None else self.bound
+            return f", a={-bound!r}, b={bound!r}"
+        if self.kind in KAIMING:
+            return f', mode="{self.mode}", nonlinearity="relu"'
+        if self.kind in ("xavier_uniform", "xavier_normal", "orthogonal"):
+            return f", gain={self.gain!r}"
+        return ""
