@@ -86,6 +86,11 @@ class TensorRef:
     network: str | None = None
     transpose: bool = False
 
+    @property
+    def stored(self) -> str:
+        """The tensor's name among the tensors of all networks, where the owner is another."""
+        return f"{self.network}.{self.name}" if self.network else self.name
+
 
 @dataclass(frozen=True, eq=False)
 class Node:
@@ -131,6 +136,7 @@ class Scope:
     items: nodes and inner scopes in the order they were written.
     inputs: port -> value from outside. outputs: port -> value that is seen outside.
     block: the block's name, with its evaluated `arguments` and the `dims` it bound.
+    shares: the path of the scope whose weights these are, for `share`.
     """
 
     kind: ScopeKind
@@ -142,6 +148,7 @@ class Scope:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     dims: Mapping[str, Dim] = field(default_factory=dict)
     span: Span | None = None
+    shares: str | None = None
 
     def nodes(self) -> Iterator[Node]:
         """Every node below, in order."""

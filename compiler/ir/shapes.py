@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import product
 
 Truth = bool | None
@@ -84,7 +84,10 @@ class Poly:
     __rmul__ = __mul__
 
     def __pow__(self, exponent: int) -> Dim:
-        return reduce(lambda power, _: power * self, range(exponent), 1)
+        power: Dim = 1
+        for _ in range(exponent):
+            power = power * self
+        return power
 
     def __floordiv__(self, divisor: Dim) -> Dim:
         if isinstance(divisor, Poly):
@@ -115,6 +118,9 @@ class Poly:
     def __mod__(self, divisor: Dim) -> Dim:
         return self - divisor * (self // divisor)
 
+    def __rmod__(self, other: int) -> Dim:
+        return other - self * (other // self)
+
     def __str__(self) -> str:
         return self._text
 
@@ -126,6 +132,8 @@ class Poly:
         for monomial, coefficient in self.terms:
             text = _term_text(monomial, abs(coefficient))
             sign = "-" if coefficient < 0 else "+"
+            if not parts and coefficient == -1 and _is_division(monomial):
+                text = f"({text})"  # -N // 2 would read as (-N) // 2
             parts.append(f" {sign} {text}" if parts else text if sign == "+" else f"-{text}")
         return "".join(parts)
 
@@ -166,13 +174,30 @@ def _divide(monomial: Monomial, factors: Monomial) -> Monomial | None:
 
 
 def _floor_divide(dim: Poly, divisor: int) -> Dim:
-    whole = {m: c // divisor for m, c in dim.terms if m == () or c % divisor == 0}
-    rest = _collect(
-        {m: c % divisor if m == () else c for m, c in dim.terms if m == () or c % divisor}
-    )
-    if isinstance(rest, int):  # 0 <= rest < divisor
-        return _collect(whole)
-    return _collect(whole) + _nested(rest, divisor)
+    """Divide out every term that comes out even; what is left becomes one floor division."""
+    whole: Dim = 0
+    rest: dict[Monomial, int] = {}
+    for monomial, coefficient in dim.terms:
+        if monomial == () or coefficient % divisor == 0:
+            whole = whole + _collect({monomial: coefficient // divisor})
+            rest[()] = coefficient % divisor if monomial == () else rest.get((), 0)
+        elif coefficient * _known_factor(monomial) % divisor == 0 and len(dim.terms) > 1:
+            whole = whole + _collect({monomial: coefficient}) // divisor
+        else:
+            rest[monomial] = coefficient
+    left = _collect(rest)
+    if isinstance(left, int):  # 0 <= left < divisor
+        return whole
+    return whole + _nested(left, divisor)
+
+
+def _known_factor(monomial: Monomial) -> int:
+    """A number that divides a product of symbols, by what they are multiples of."""
+    factor = 1
+    for atom, power in monomial:
+        if isinstance(atom, Symbol):
+            factor *= atom.multiple_of**power
+    return factor
 
 
 def _nested(dim: Poly, divisor: int) -> Dim:
@@ -184,6 +209,10 @@ def _nested(dim: Poly, divisor: int) -> Dim:
         if isinstance(atom, FloorDiv) and power == 1:
             return (atom.numerator + constant * atom.divisor) // (atom.divisor * divisor)
     return Poly(((((FloorDiv(dim, divisor), 1),), 1),)) if divisor > 1 else dim
+
+
+def _is_division(monomial: Monomial) -> bool:
+    return len(monomial) == 1 and isinstance(monomial[0][0], FloorDiv) and monomial[0][1] == 1
 
 
 def _parenthesised(dim: Dim) -> str:
@@ -282,6 +311,8 @@ def _interval_product(a: tuple[float, float], b: tuple[float, float]) -> tuple[f
 
 def equal(a: Dim, b: Dim) -> Truth:
     """Whether two dims are the same size for every value of their symbols."""
+    if a == b or (isinstance(a, int) and isinstance(b, int)):
+        return a == b
     difference = substitute(a, _unit) - substitute(b, _unit)
     if isinstance(difference, int):
         return difference == 0
@@ -295,6 +326,8 @@ def equal(a: Dim, b: Dim) -> Truth:
 
 def at_least(a: Dim, b: Dim) -> Truth:
     """Whether a >= b for every value of their symbols."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a >= b
     low, high = _interval(substitute(a, _unit) - substitute(b, _unit))
     if low >= 0:
         return True
@@ -390,7 +423,10 @@ class TensorType:
 
 def elements(shape: Iterable[Dim]) -> Dim:
     """The product of sizes: how many elements a tensor has."""
-    return reduce(lambda count, size: count * size, shape, 1)
+    count: Dim = 1
+    for size in shape:
+        count = count * size
+    return count
 
 
 def substitute_type(tensor: TensorType, values: Callable[[Symbol], Dim]) -> TensorType:

@@ -1,0 +1,1 @@
+"""Objectives and the settings of everything that training and export need; torch-free."""

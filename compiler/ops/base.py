@@ -18,11 +18,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from inspect import formatannotation
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 from ..diagnostics import Code
 from ..ir.graph import Parameter
-from ..ir.shapes import Dim, TensorType
+from ..ir.shapes import Dim, Symbol, TensorType
+
+Size = Dim
+"""The annotation of an argument that may be a symbolic size: `reshape: {to: [$(H * W)]}`."""
 
 REQUIRED: Any = object()
 """The default of an attribute that must be given."""
@@ -102,6 +106,7 @@ class Example:
 
     types: a printed type, or a list of them for a variadic port.
     ranges: port -> (low, high) for integer inputs such as token ids; high is exclusive.
+    bounds: symbol -> (min, max) where the example does not hold for every size from 1 on.
     """
 
     def __init__(
@@ -109,9 +114,11 @@ class Example:
         arguments: str,
         *,
         ranges: Mapping[str, tuple[int, int]] | None = None,
+        bounds: Mapping[str, tuple[int, int | None]] | None = None,
         **types: str | list[str],
     ) -> None:
         self.arguments, self.ranges, self.types = arguments, dict(ranges or {}), types
+        self.symbols = {n: Symbol(n, low, high) for n, (low, high) in (bounds or {}).items()}
 
 
 class Reject:
@@ -139,9 +146,10 @@ class Torch:
 
     module: a submodule, kept at the layer's id and called on the inputs in port order.
     expression: Python text for `forward`. Placeholders: a port's name for its value, `{inputs}`
-        for all of them with commas, `{self}` for the layer's submodule or bare tensor, and the
-        keys of `numbers` for literals. With both, nn.Sequential uses the module and any other
-        place the expression (which may mention `{self}` to use the submodule).
+        for all of them with commas, `{0}` for one by its position, `{self}` for the layer's
+        submodule or bare tensor, and the keys of `numbers` for literals; a symbolic size
+        among them becomes text such as `x.shape[2]`. With both, nn.Sequential uses the module
+        and any other place the expression (which may mention `{self}` to use the submodule).
     parameter: how to make the bare tensor at the layer's id: the argument of nn.Parameter.
     buffer: the same for a bare tensor that is not trained.
     init: statements run after construction, with `{self}`: `nn.init.zeros_({self}.weight)`.
@@ -171,7 +179,7 @@ Handle = Any
 
 
 class Emitter(Protocol):
-    """What an operator's `onnx` method builds with; backends/onnx_model.py implements it."""
+    """What an operator's `onnx` method builds with; backends/onnx_emitter.py implements it."""
 
     @property
     def opset(self) -> int: ...
@@ -310,8 +318,11 @@ class Op:
         return result if isinstance(result, tuple) else (result,)
 
 
-def _named(declared: Attribute, name: str, annotation: str) -> Attribute:
-    return replace(declared, name=name, annotation=annotation)
+def _named(declared: Attribute, name: str, annotation: Any) -> Attribute:
+    """The attribute with its name and type, also where a module does not postpone annotations."""
+    text = annotation if isinstance(annotation, str) else formatannotation(annotation)
+    bare = re.sub(r"[\w.]+\.(?=\w)", "", text)  # `some.module.Init` is `Init`
+    return replace(declared, name=name, annotation=bare)
 
 
 REGISTRY: dict[str, type[Op]] = {}

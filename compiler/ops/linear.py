@@ -17,6 +17,15 @@ from .base import (
     attribute,
     register,
 )
+from .checks import need_float
+from .spectral import (
+    RESTART,
+    WEIGHT_NORM_DOC,
+    WEIGHT_NORMS,
+    spectral_buffers,
+    spectral_module,
+    spectral_weight,
+)
 from .weights import Init
 
 
@@ -37,7 +46,7 @@ def static_size(op: str, x: TensorType, axis: int) -> int:
             Code.D401,
             f"`{op}` needs a fixed size along axis {axis % x.rank}, found {x}",
             label=f"`{size}` is not known before the network runs",
-            help="weights have fixed shapes; fix this size in the network's inputs",
+            help="fix this size in the network's inputs",
         )
     return size
 
@@ -48,44 +57,57 @@ class Linear(Op):
 
     Inputs:  x: f32[B, *, C]
     Outputs: y: f32[B, *, features]
-    Errors:  D401 x has no axis besides the batch, or its last size is symbolic.
+    Errors:  D401 x has no axis besides the batch, its last size is symbolic, or it holds integers.
     Source:  torch.nn.Linear; ONNX Gemm for two axes, MatMul + Add for more.
     """
 
     features: int = attribute(main=True, minimum=1, doc="Size of the last output axis.")
     bias: bool = attribute(default=True, doc="Add a learned offset.")
     init: Init | None = attribute(default=None, doc="How the weight starts.")
+    weight_norm: str | None = attribute(default=None, choices=WEIGHT_NORMS, doc=WEIGHT_NORM_DOC)
 
     examples = (
         Example("{features: 10}", x="f32[B, 32]", y="f32[B, 10]"),
         Example("{features: 6, bias: false}", x="f32[B, T, 8]", y="f32[B, T, 6]"),
         Example("{features: 4, init: zeros}", x="f32[B, 3, 5]", y="f32[B, 3, 4]"),
+        Example("{features: 3, weight_norm: spectral}", x="f32[B, 8]", y="f32[B, 3]"),
     )
     rejects = (
         Reject("{features: 10}", x="f32[B]", code=Code.D401),
         Reject("{features: 10}", x="f32[B, C]", code=Code.D401),
+        Reject("{features: 10}", x="i64[B, 8]", code=Code.D401),
     )
 
     def infer(self, x: TensorType) -> TensorType:
+        need_float(self.name, x)
         static_size(self.name, x, -1)
         return x.with_axis(-1, self.features)
 
     def parameters(self, x: TensorType) -> tuple[Parameter, ...]:
         weight = Parameter("weight", (self.features, static_size(self.name, x, -1)))
-        return (weight, Parameter("bias", (self.features,))) if self.bias else (weight,)
+        bias = (Parameter("bias", (self.features,)),) if self.bias else ()
+        if self.weight_norm is None:
+            return (weight, *bias)
+        return (weight, *bias, *spectral_buffers(weight.shape))
 
     def flops(self, x: TensorType) -> Dim:
         return 2 * elements(x.shape) * self.features
 
     def torch(self, x: TensorType) -> Torch:
         kwargs = {} if self.bias else {"bias": False}
+        args = (x.shape[-1], self.features)
+        init = self.init.statements(bias=self.bias) if self.init else ()
+        if self.weight_norm is None:
+            return Torch(module=Construct("nn.Linear", args, kwargs), init=init)
         return Torch(
-            module=Construct("nn.Linear", (x.shape[-1], self.features), kwargs),
-            init=self.init.statements(bias=self.bias) if self.init else (),
+            module=Construct("SpectralLinear", args, kwargs),
+            init=(*init, RESTART) if init else (),
+            helper=spectral_module("Linear"),
         )
 
     def onnx(self, e: Emitter, x: Handle) -> Handle:
-        weight, bias = e.weight("weight"), e.weight("bias") if self.bias else None
+        bias = e.weight("bias") if self.bias else None
+        weight = spectral_weight(e, rank=2) if self.weight_norm else e.weight("weight")
         if len(e.outputs[0].shape) == 2:
             return e.op("Gemm", x, weight, bias, transB=1)
         product = e.op("MatMul", x, e.op("Transpose", weight, perm=[1, 0]))

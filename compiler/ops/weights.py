@@ -39,12 +39,20 @@ class Init:
     gain: float = 1.0
     mode: str = "fan_in"
 
-    def statements(self, *, bias: bool) -> tuple[str, ...]:
-        """Python statements that apply it to `{self}.weight` (and the bias for zeros)."""
-        statement = f"nn.init.{self.kind}_({{self}}.weight{self._keywords()})"
+    def statements(self, *, bias: bool, module: str = "{self}") -> tuple[str, ...]:
+        """Python statements that apply it to a module's weight (and the bias for zeros)."""
         if self.kind == "zeros" and bias:
-            return statement, "nn.init.zeros_({self}.bias)"
-        return (statement,)
+            return self.statement(f"{module}.weight"), f"nn.init.zeros_({module}.bias)"
+        return (self.statement(f"{module}.weight"),)
+
+    def statement(self, tensor: str) -> str:
+        """A Python statement that applies it to a tensor."""
+        return f"nn.init.{self.kind}_({tensor}{self._keywords()})"
+
+    @property
+    def needs_fans(self) -> bool:
+        """Whether it is defined for tensors of two or more axes only."""
+        return self.kind.startswith(("xavier", "kaiming", "orthogonal"))
 
     def _keywords(self) -> str:
         if self.kind in WITH_STD:

@@ -1,0 +1,51 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+TEST_JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo check test goldens docs bench clean
+
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install -q -c constraints.txt -e ".[dev]"
+	@touch $@
+
+setup: $(VENV)/.installed ## make .venv and install netwright into it
+
+setup-dev: $(VENV)/.installed-dev
+
+demo: setup ## check, compile, train, evaluate, export and predict on real digits
+	$(BIN)/netwright run specs/digits_cnn.yaml -o runs/demo --overwrite
+
+check: setup-dev ## ruff, mypy --strict and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $(TEST_JOBS) -m "not slow"
+
+test: setup-dev ## all tests
+	$(BIN)/pytest -n $(TEST_JOBS)
+
+goldens: setup-dev ## rewrite the recorded outputs; review the diff as code
+	$(BIN)/pytest -n $(TEST_JOBS) --update-goldens
+
+docs: setup ## regenerate docs/operators.md and docs/diagnostics.md
+	$(BIN)/python docs/generate.py
+
+bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/compile_and_export.py
+	$(BIN)/python benchmarks/generated_module.py
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info

@@ -1,0 +1,181 @@
+"""Runs the phases in order: text, located tree, spec, typed graphs, objective, lints, programs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from .diagnostics import Diagnostic, Edit, Fix, NetwrightError, Severity, Sink
+from .fixes import apply_fixes
+from .ir.graph import Graph
+from .ir.verifier import verify
+from .language.describe import plain
+from .language.loader import load, read_source
+from .language.params import Choices
+from .language.spec import Spec, SpecReader
+from .lints.base import LintContext
+from .lints.runner import run_lints, suppress
+from .objectives.base import Context
+from .objectives.fields import Field
+from .objectives.resolving import resolve_fields
+from .objectives.run_settings import check_export, check_training
+from .source import Key, Located, SourceFile, Span
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What a spec compiles to.
+
+    graphs: the networks that have no mistakes. programs: what the objective yields; empty where
+    there is no objective or where there are errors. fields: the data fields by name.
+    labels: program output -> names of its classes.
+    """
+
+    file: SourceFile
+    folder: Path
+    located: Located
+    spec: Spec
+    graphs: Mapping[str, Graph]
+    programs: Mapping[str, Graph]
+    fields: Mapping[str, Field]
+    labels: Mapping[str, list[str]]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        return any(d.severity is Severity.ERROR for d in self.diagnostics)
+
+    @cached_property
+    def source(self) -> str:
+        """The Python file: PyTorch modules of the networks and programs."""
+        from .backends.torch_source import generate  # `check` has no need of it
+
+        spec = self.spec
+        title = spec.summary or spec.name
+        return generate(self.graphs, self.programs, title=title, origin=self.file.name)
+
+    @cached_property
+    def resolved(self) -> str:
+        """The spec's text with the chosen values of its parameters in place of the defaults."""
+        edits = []
+        for name, value in self.spec.params.items():
+            path: Key = ("params", name, "value")
+            span = self.located.spans.get(path) or self.located.spans[("params", name)]
+            if _text(span) != plain(value):
+                edits.append(Edit(span, plain(value)))
+        return apply_fixes(
+            self.file.text, [Fix("chosen values", (edit,), safe=True) for edit in edits]
+        )
+
+    @cached_property
+    def spec_hash(self) -> str:
+        """sha256 of the resolved spec and of the libraries that it imports, in hexadecimal."""
+        digest = hashlib.sha256(self.resolved.encode())
+        for path in sorted(self.spec.libraries):
+            digest.update(self.spec.libraries[path].encode())
+        return digest.hexdigest()
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """The texts of imported libraries by their path relative to the spec's folder."""
+        root = self.folder.resolve()
+        return {
+            path.relative_to(root).as_posix(): text for path, text in self.spec.libraries.items()
+        }
+
+
+def check(
+    path: Path | str, choices: Choices | None = None, *, networks_only: bool = False
+) -> Compilation:
+    """Read a spec and find every mistake in it.
+
+    Args:
+        path: the spec's file.
+        choices: the variant and the parameters that are set from outside.
+        networks_only: pass over the sections that tie the networks to data and training.
+    Returns: what could be compiled, with the diagnostics; a spec with errors has no programs.
+    Raises: NetwrightError: the file can't be read, or its text can't be understood as YAML.
+    """
+    path = Path(path)
+    return check_source(read_source(path), path.parent, choices, networks_only=networks_only)
+
+
+def check_source(
+    file: SourceFile,
+    folder: Path,
+    choices: Choices | None = None,
+    *,
+    networks_only: bool = False,
+) -> Compilation:
+    """The same for a text; `folder` is where its relative paths begin."""
+    sink = Sink()
+    located = load(file, sink)
+    sink.gate()
+    assert located
+    spec = SpecReader(located, sink, choices or Choices(), networks_only).read(folder)
+    graphs = {name: graph for name, graph in spec.graphs.items() if graph}
+    for graph in graphs.values():
+        verify(graph)
+    return _bind(Compilation(file, folder, located, spec, graphs, {}, {}, {}, ()), sink)
+
+
+def compile_spec(path: Path | str, choices: Choices | None = None) -> Compilation:
+    """`check`, for those who need a spec without errors.
+
+    Raises: NetwrightError: with every diagnostic if there is an error.
+    """
+    compilation = check(path, choices)
+    if compilation.has_errors:
+        raise NetwrightError(*compilation.diagnostics)
+    return compilation
+
+
+def _bind(compilation: Compilation, sink: Sink) -> Compilation:
+    """Tie the networks to data and objective: checks, lints, programs."""
+    spec, span = compilation.spec, compilation.located.span
+    fields, broken = (
+        resolve_fields(spec.data, spec.dims, span, sink) if spec.data else ({}, frozenset())
+    )
+    context = Context(compilation.graphs, fields, spec.dims, span, sink, broken)
+    _check_sections(spec, context)
+    _lint(compilation, context)
+    programs: Mapping[str, Graph] = {}
+    labels: Mapping[str, list[str]] = {}
+    if spec.objective and not sink.errors:
+        programs, labels = spec.objective.programs(context), spec.objective.labels(context)
+        for program in programs.values():
+            verify(program)
+    return replace(
+        compilation,
+        programs=programs,
+        fields=fields,
+        labels=labels,
+        diagnostics=tuple(sink),
+    )
+
+
+def _check_sections(spec: Spec, context: Context) -> None:
+    """What the sections say of themselves and of each other; what failed before stays silent."""
+    objective = spec.objective
+    check_training(spec.training, objective, spec.data, context)
+    check_export(spec.export, objective, context)
+    if objective:
+        failed = {name for name, graph in spec.graphs.items() if graph is None}
+        if not failed & set(objective.networks().values()) and "data" not in spec.broken:
+            objective.check(context, ("objective", objective.name))
+
+
+def _lint(compilation: Compilation, context: Context) -> None:
+    """Warnings, less those that the spec gives a reason for; with errors no lint runs yet."""
+    spec, located, sink = compilation.spec, compilation.located, context.sink
+    sound = not sink.errors
+    if sound:
+        run_lints(LintContext(compilation.graphs, located, spec.objective, context.fields), sink)
+    suppress(sink, spec.lint, located, complete=sound)
+
+
+def _text(span: Span) -> str:
+    return span.file.line(span.line)[span.col - 1 : span.end_col - 1]

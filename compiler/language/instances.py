@@ -1,0 +1,168 @@
+"""One use of a block: its parameters and the dims that its inputs bind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..diagnostics import Code, Label
+from ..ir.graph import Value
+from ..ir.shapes import Dim, Poly, equal, shape_text
+from ..source import Key
+from ..suggest import did_you_mean, suggest
+from .blocks import Block
+from .describe import describe
+from .evaluate import FAILED, Scope
+from .layers import NAME, Layer
+from .schema import BlockParamModel
+
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "`true` or `false`",
+    "list": "a list",
+}
+
+
+def block_arguments(block: Block, layer: Layer, scope: Scope) -> dict[str, Any] | None:
+    """The values of a block's parameters at one use; None where mistakes were reported."""
+    path = layer.arguments_path
+    if not check_keys(block, layer, scope):
+        return None
+    given = scope.evaluate(layer.value or {}, path)
+    if given is FAILED:
+        return None
+    result: dict[str, Any] = {}
+    good = True
+    for name, param in block.params.items():
+        value = given.get(name, param.default)
+        if not _fits(value, param):
+            good = False
+            _wrong(scope, (*path, name), name, param, value, block.name)
+        result[name] = float(value) if param.type == "float" and good else value
+    return result if good else None
+
+
+def choice_words(block: Block) -> dict[str, str]:
+    """The words of a block's choices, so that expressions can compare: `$(act == relu)`."""
+    words = (word for param in block.params.values() for word in param.choices or ())
+    return {word: word for word in words}
+
+
+def check_keys(block: Block, layer: Layer, scope: Scope) -> bool:
+    """Check which parameters a use gives, without evaluating them."""
+    path = layer.arguments_path
+    value = layer.value
+    if value is not None and not isinstance(value, Mapping):
+        scope.sink.add(
+            Code.S102,
+            f"block `{block.name}` expects a map of parameters, found {describe(value)}",
+            scope.located.span(path),
+            notes=scope.notes,
+            help=did_you_mean("", block.params, "parameter") if block.params else None,
+        )
+        return False
+    unknown = [key for key in value or {} if key not in block.params]
+    for key in unknown:
+        scope.sink.add(
+            Code.S101,
+            f"unknown parameter `{key}` of block `{block.name}`",
+            scope.located.key((*path, key)),
+            notes=scope.notes,
+            help=did_you_mean(str(key), block.params, "parameter")
+            if block.params
+            else f"`{block.name}` takes no parameters",
+        )
+    missing = [
+        name
+        for name, param in block.params.items()
+        if param.default is None and name not in (value or {})
+    ]
+    meant = {suggest(str(key), block.params) for key in unknown}
+    for name in missing:
+        if name in meant:
+            continue  # the misspelt key is reported
+        scope.sink.add(
+            Code.S102,
+            f"block `{block.name}` needs `{name}`",
+            scope.located.key(path),
+            notes=scope.notes,
+            help=f"add `{name}`, {_expected(block.params[name])}",
+        )
+    return not unknown and not missing
+
+
+def _expected(param: BlockParamModel) -> str:
+    if param.type == "choice":
+        return "one of " + ", ".join(f"`{word}`" for word in param.choices or ())
+    return _EXPECTED[param.type]
+
+
+def _fits(value: Any, param: BlockParamModel) -> bool:
+    match param.type:
+        case "int":
+            return isinstance(value, int | Poly) and not isinstance(value, bool)
+        case "float":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "bool":
+            return isinstance(value, bool)
+        case "list":
+            return isinstance(value, list)
+        case "choice":
+            return value in (param.choices or ())
+
+
+def _wrong(
+    scope: Scope, path: Key, name: str, param: BlockParamModel, value: Any, block: str
+) -> None:
+    note = scope.origins.note(path)
+    scope.sink.add(
+        Code.E202 if note else Code.S102,
+        f"`{name}` of block `{block}` expects {_expected(param)}, found {describe(value)}",
+        scope.located.span(path),
+        notes=(*([note] if note else []), *scope.notes),
+    )
+
+
+def block_dims(
+    block: Block, values: list[Value], layer: Layer, outer: Scope, inner: Scope
+) -> dict[str, Dim] | None:
+    """What the names in the shapes of a block's inputs stand for; None after a report.
+
+    outer: where the block is used; inner: sees the block's parameters.
+    """
+    dims: dict[str, Dim] = {}
+    for (port, pattern), value in zip(block.inputs.items(), values, strict=True):
+        if pattern is None:
+            continue
+        place = (*block.path, "inputs", port, "shape")
+        shape = inner.evaluate(pattern, place)
+        problem = None if shape is FAILED else _match(shape, value.type.shape, dims)
+        if shape is FAILED:
+            return None
+        if problem:
+            outer.sink.add(
+                Code.D401,
+                f"block `{block.name}` needs `{port}` of shape {shape_text(shape)}, "
+                f"found {value.type}",
+                outer.located.key(layer.arguments_path),
+                problem,
+                also=[Label(block.located.span(place), "declared here")],
+                notes=outer.notes,
+            )
+            return None
+    return dims
+
+
+def _match(pattern: list[Any], shape: tuple[Dim, ...], dims: dict[str, Dim]) -> str:
+    """Bind the names of a pattern; a few words on what does not fit, or nothing."""
+    if len(pattern) != len(shape):
+        return f"{len(shape)} axes, expected {len(pattern)}"
+    for axis, (wanted, size) in enumerate(zip(pattern, shape, strict=True)):
+        if isinstance(wanted, str):
+            if not NAME.match(wanted) or not wanted[0].isupper():
+                return f"`{wanted}` is not the name of a dimension"
+            wanted = dims.setdefault(wanted, size)
+        if equal(wanted, size) is not True:
+            return f"axis {axis} is {size}, expected {wanted}"
+    return ""

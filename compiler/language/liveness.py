@@ -1,0 +1,106 @@
+"""G303: what a spec defines and nothing uses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from ..diagnostics import Code, Sink
+from ..ir.graph import Graph, Node
+from ..source import Located, Span
+from .blocks import Block
+from .evaluate import expression_names
+from .layers import NAME, Layer
+
+
+def report_dead_layers(graph: Graph, located: Located, sink: Sink) -> None:
+    """Layers whose results reach no output, and inputs that nothing reads.
+
+    Of a dead chain only its end is reported. A layer of a block is dead if it is so in every use.
+    """
+    live = live_nodes(graph)
+    users = graph.users()
+    dead_ends: dict[Span, Node] = {}
+    alive: set[Span] = set()
+    for node in graph.nodes:
+        if node.span is None:
+            continue
+        if node.path in live:
+            alive.add(node.span)
+        elif not any(value.name in users for value in node.outputs):
+            dead_ends.setdefault(node.span, node)
+    for span, node in dead_ends.items():
+        if span not in alive:
+            sink.add(
+                Code.G303,
+                f"the result of `{node.path}` is never used",
+                span,
+                help="remove the layer, or read it in a later layer or in `outputs`",
+            )
+    outputs = {value.name for value in graph.outputs.values()}
+    for value in graph.inputs:
+        if value.name not in users and value.name not in outputs:
+            sink.add(
+                Code.G303,
+                f"input `{value.name}` of network `{graph.name}` is never used",
+                located.key(("networks", graph.name, "inputs", value.name)),
+                help="remove it, or read it with `from`",
+            )
+
+
+def live_nodes(graph: Graph) -> set[str]:
+    """The paths of the nodes that an output depends on."""
+    producers = graph.producers()
+    waiting = [value.name for value in graph.outputs.values()]
+    live: set[str] = set()
+    while waiting:
+        node = producers.get(waiting.pop())
+        if node and node.path not in live:
+            live.add(node.path)
+            waiting.extend(value.name for value in node.reads())
+    return live
+
+
+def report_unused_params(located: Located, sink: Sink) -> None:
+    """Parameters of the spec that no expression mentions."""
+    params = located.data.get("params")
+    if not isinstance(params, dict):
+        return
+    used = expression_names(located.data)
+    for name in params:
+        if name not in used and NAME.match(str(name)) and str(name)[0].islower():
+            sink.add(
+                Code.G303,
+                f"parameter `{name}` is never used",
+                located.key(("params", name)),
+                help="remove it, or use it as `$" + str(name) + "`",
+            )
+
+
+def report_unused_blocks(
+    own: Mapping[str, Block], layers: Mapping[str, tuple[Layer, ...]], sink: Sink
+) -> None:
+    """Blocks of the spec itself that no network reaches, directly or through other blocks."""
+    reached: set[str] = set()
+    waiting = [name for network in layers.values() for name in _operations(network)]
+    graph: dict[str, set[str]] = defaultdict(set)
+    for name, block in own.items():
+        graph[name] = _operations(block.layers)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(graph[name])
+    for name, block in own.items():
+        if name not in reached:
+            sink.add(
+                Code.G303,
+                f"block `{name}` is never used",
+                block.span,
+                help="remove it, or use it as a layer",
+            )
+
+
+def _operations(layers: tuple[Layer, ...]) -> set[str]:
+    found = {layer.operation for layer in layers}
+    return found.union(*(_operations(layer.layers) for layer in layers))

@@ -1,0 +1,242 @@
+"""Reads a whole spec: sections, parameters, blocks and networks, in the order of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..diagnostics import Code, Sink
+from ..ir.graph import Graph
+from ..ir.shapes import Symbol
+from ..objectives.base import Objective
+from ..objectives.data import Data
+from ..objectives.export import Export
+from ..objectives.registry import OBJECTIVES
+from ..objectives.section import OneKey, Section
+from ..objectives.training import Training
+from ..source import Located
+from ..suggest import did_you_mean
+from .blocks import Block, BlockReader
+from .describe import describe
+from .elaborate import Elaborator
+from .evaluate import FAILED, Origins, Scope
+from .expect import check_expectations
+from .imports import Importer, check_edition
+from .layers import NAME, Layer, Reader
+from .liveness import report_dead_layers, report_unused_blocks, report_unused_params
+from .params import Choices, ParamReader
+from .schema import SECTIONS, ExpectModel, LintModel, NetworkModel
+from .validate import Validator
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec as read: what each section says, with expressions evaluated.
+
+    params: the value of every parameter. graphs: None for a network with mistakes.
+    broken: sections with mistakes, which are None or empty here.
+    """
+
+    name: str
+    summary: str
+    variant: str | None
+    params: Mapping[str, Any]
+    dims: Mapping[str, Symbol]
+    data: Data | None
+    objective: Objective | None
+    training: Training
+    export: Export
+    lint: Mapping[str, str]
+    graphs: Mapping[str, Graph | None]
+    broken: frozenset[str]
+    libraries: Mapping[Path, str]
+
+
+@dataclass
+class SpecReader:
+    """Reads one located document into a `Spec`.
+
+    networks_only: leave out the sections that tie the networks to data and training.
+    """
+
+    located: Located
+    sink: Sink
+    choices: Choices
+    networks_only: bool = False
+    broken: set[str] = field(default_factory=set)
+
+    def read(self, folder: Path) -> Spec:
+        """The spec; every mistake is in the sink."""
+        validator = Validator(self.located, self.sink, Origins())
+        self._check_header()
+        params = ParamReader(self.located, self.sink, validator)
+        env = params.params(self.choices)
+        if len(env) < len(self._declared("params")):
+            self.broken.add("params")
+        dims = params.dims()
+        importer = Importer(self.sink)
+        imported = importer.blocks(self.located, folder)
+        own = self._own_blocks(imported)
+        graphs = self._networks(validator, env, dims, {**imported, **own}, own)
+        report_unused_params(self.located, self.sink)
+        expect = self._section(ExpectModel, "expect", validator, env)
+        if expect and not self.broken & {"params", "networks"}:
+            check_expectations(expect, graphs, dims, self.located, self.sink)
+        lint = self._section(LintModel, "lint", validator, env)
+        return Spec(
+            name=str(self.located.data.get("name")),
+            summary=str(self.located.data.get("summary") or ""),
+            variant=self.choices.variant,
+            params=env,
+            dims=dims,
+            data=self._bound(Data, "data", validator, env),
+            objective=self._objective(validator, env),
+            training=self._bound(Training, "training", validator, env) or Training(),
+            export=self._bound(Export, "export", validator, env) or Export(),
+            lint=lint.reasons if lint else {},
+            graphs=graphs,
+            broken=frozenset(self.broken),
+            libraries=importer.texts(),
+        )
+
+    def _declared(self, section: str) -> Mapping[str, Any]:
+        data = self.located.data.get(section)
+        return data if isinstance(data, Mapping) else {}
+
+    def _check_header(self) -> None:
+        for key in self.located.data:
+            if key not in SECTIONS and not str(key).startswith("x-"):
+                self.sink.add(
+                    Code.S101,
+                    f"unknown section `{key}`",
+                    self.located.key((key,)),
+                    help=did_you_mean(str(key), SECTIONS, "section"),
+                )
+        check_edition(self.located, self.sink)
+        self._check_name()
+        summary = self.located.data.get("summary")
+        if summary is not None and (not isinstance(summary, str) or "\n" in summary):
+            self.sink.add(
+                Code.S102,
+                f"`summary` expects one line of text, found {describe(summary)}",
+                self.located.span(("summary",)),
+            )
+
+    def _check_name(self) -> None:
+        name = self.located.data.get("name")
+        if name is None:
+            self.sink.add(
+                Code.S102,
+                "a spec needs `name`",
+                self.located.span(()),
+                help="add `name:` with a snake_case name; output folders carry it",
+            )
+        elif not isinstance(name, str) or not NAME.match(name) or name != name.lower():
+            self.sink.add(
+                Code.S102,
+                f"`name` expects a snake_case name, found {describe(name)}",
+                self.located.span(("name",)),
+                help="use lower-case letters, digits and underscores",
+            )
+
+    # Blocks and networks
+
+    def _own_blocks(self, imported: Mapping[str, Block]) -> dict[str, Block]:
+        data = self.located.data.get("blocks")
+        return {} if data is None else BlockReader(self.located, self.sink, imported).read(data)
+
+    def _networks(
+        self,
+        validator: Validator,
+        env: Mapping[str, Any],
+        dims: Mapping[str, Symbol],
+        blocks: Mapping[str, Block],
+        own: Mapping[str, Block],
+    ) -> dict[str, Graph | None]:
+        data = self.located.data.get("networks")
+        if not isinstance(data, dict) or not data:
+            self._networks_missing(data)
+            return {}
+        elaborator = Elaborator(self.located, self.sink, env, dims, blocks)
+        for name, body in data.items():
+            model = validator.read(NetworkModel, body, ("networks", name))
+            good = self._network_name(name) and model is not None and "params" not in self.broken
+            graph = elaborator.network(name, model) if good and model else None
+            if graph is None:
+                self.broken.add("networks")
+            else:
+                report_dead_layers(graph, self.located, self.sink)
+            elaborator.graphs[name] = graph
+        report_unused_blocks(own, self._parsed(data, blocks), self.sink)
+        return elaborator.graphs
+
+    def _parsed(
+        self, data: Mapping[str, Any], blocks: Mapping[str, Block]
+    ) -> dict[str, tuple[Layer, ...]]:
+        """The layers of every network, for questions about names; mistakes are known by now."""
+        reader = Reader(Scope({}, self.located, Sink()), frozenset(blocks))
+        return {
+            name: reader.read(body["layers"], ("networks", name, "layers"))
+            for name, body in data.items()
+            if isinstance(body, dict) and isinstance(body.get("layers"), list)
+        }
+
+    def _networks_missing(self, data: Any) -> None:
+        self.broken.add("networks")
+        found = "" if data is None else f", found {describe(data)}"
+        self.sink.add(
+            Code.S102,
+            f"a spec needs `networks`, a map with at least one{found}",
+            self.located.key(("networks",)),
+            help="add `networks: {classifier: {inputs: ..., layers: ..., outputs: ...}}`",
+        )
+
+    def _network_name(self, name: Any) -> bool:
+        good = isinstance(name, str) and bool(NAME.match(name)) and name == name.lower()
+        if not good:
+            self.sink.add(
+                Code.S102,
+                f"a network expects a snake_case name, found `{name}`",
+                self.located.key(("networks", name)),
+            )
+        return good
+
+    # Sections that bind networks to data
+
+    def _bound(
+        self, model: type[S], key: str, validator: Validator, env: Mapping[str, Any]
+    ) -> S | None:
+        return None if self.networks_only else self._section(model, key, validator, env)
+
+    def _section(
+        self, model: type[S], key: str, validator: Validator, env: Mapping[str, Any]
+    ) -> S | None:
+        if key not in self.located.data:
+            return None
+        value = self._evaluated(key, validator, env)
+        section = None if value is FAILED else validator.read(model, value, (key,))
+        if section is None:
+            self.broken.add(key)
+        return section
+
+    def _evaluated(self, key: str, validator: Validator, env: Mapping[str, Any]) -> Any:
+        if "params" in self.broken:
+            return FAILED
+        scope = Scope(env, self.located, self.sink, origins=validator.origins)
+        return scope.evaluate(self.located.data[key], (key,))
+
+    def _objective(self, validator: Validator, env: Mapping[str, Any]) -> Objective | None:
+        if self.networks_only or "objective" not in self.located.data:
+            return None
+        value = self._evaluated("objective", validator, env)
+        choice = OneKey(OBJECTIVES, "objective")
+        section = FAILED if value is FAILED else validator.choose(choice, value, ("objective",))
+        if section is FAILED:
+            self.broken.add("objective")
+            return None
+        assert isinstance(section, Objective)
+        return section

@@ -1,0 +1,231 @@
+"""Reads a map of a document as a `Section` and turns every mistake into a diagnostic.
+
+The walk resolves what pydantic has no words for (shorthands, maps with one key that names a
+section), so that each model validates only its own leaves and one mistake gives one message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from ..diagnostics import Code, Sink
+from ..objectives.section import OneKey, Section
+from ..source import Key, Located
+from ..suggest import did_you_mean, suggest
+from .describe import describe, expected
+from .evaluate import FAILED, Origins
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass
+class Validator:
+    """Reads sections of one document."""
+
+    located: Located
+    sink: Sink
+    origins: Origins
+
+    def read(self, model: type[S], data: Any, path: Key) -> S | None:
+        """The section at `path`, or None where mistakes were reported."""
+        data = model.desugar(data)
+        if not isinstance(data, Mapping):
+            self._wrong(path, f"{model.title} expects a map, found {describe(data)}")
+            return None
+        before = self.sink.errors
+        values = self._fields(model, data, path)
+        self._unknown_keys(model, data, path)
+        section = self._construct(model, values, path)
+        return section if self.sink.errors == before else None
+
+    def _fields(self, model: type[Section], data: Mapping[str, Any], path: Key) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, info in model.model_fields.items():
+            key = info.alias or name
+            inline = _inline(info)
+            if inline:
+                values[key] = self.choose(inline, _chosen(model, data), path)
+            elif key in data:
+                kind = _annotated(info)
+                values[key] = self._convert(kind, data[key], (*path, key))
+            elif info.is_required():
+                if not self._misspelt(model, key, data):
+                    self._missing(model, key, path)
+                values[key] = FAILED
+        return values
+
+    def _convert(self, kind: Any, value: Any, path: Key) -> Any:
+        kind, choice = _strip(kind)
+        if value is None and kind is not None and _is_optional(kind):
+            return None
+        kind = _without_none(kind)
+        if choice:
+            return self.choose(choice, value, path)
+        if isinstance(kind, type) and issubclass(kind, Section):
+            section = self.read(kind, value, path)
+            return FAILED if section is None else section
+        origin, args = get_origin(kind), get_args(kind)
+        if origin in (list, tuple) and isinstance(value, list) and args:
+            items = [self._convert(args[0], v, (*path, i)) for i, v in enumerate(value)]
+            if any(item is FAILED for item in items):
+                return FAILED
+            return tuple(items) if origin is tuple else items
+        if origin is dict and isinstance(value, dict):
+            entries = {k: self._convert(args[1], v, (*path, k)) for k, v in value.items()}
+            return FAILED if any(v is FAILED for v in entries.values()) else entries
+        return value
+
+    def choose(self, choice: OneKey, value: Any, path: Key) -> Any:
+        """The section that a map with one key names, or FAILED where mistakes were reported."""
+        if isinstance(value, str):
+            value = {value: None}
+        if not isinstance(value, Mapping):
+            choices = ", ".join(f"`{name}`" for name in choice.registry)
+            self._wrong(path, f"expected a {choice.what} ({choices}), found {describe(value)}")
+            return FAILED
+        names = list(value)
+        if len(names) != 1:
+            found = ", ".join(f"`{name}`" for name in names) or "none"
+            self.sink.add(
+                Code.S103,
+                f"expected exactly one {choice.what}, found {found}",
+                self.located.key(path),
+                help=did_you_mean("", choice.registry, choice.what),
+            )
+            return FAILED
+        return self._chosen_section(choice, names[0], value[names[0]], path)
+
+    def _chosen_section(self, choice: OneKey, name: str, value: Any, path: Key) -> Any:
+        model = choice.registry.get(name)
+        place = (*path, name)
+        if model is None:
+            self.sink.add(
+                Code.S103,
+                f"unknown {choice.what} `{name}`",
+                self.located.key(place),
+                help=did_you_mean(name, choice.registry, choice.what),
+            )
+            return FAILED
+        section = self.read(model, value, place)
+        return FAILED if section is None else section
+
+    def _unknown_keys(self, model: type[Section], data: Mapping[str, Any], path: Key) -> None:
+        known = _keys(model)
+        if any(_inline(info) for info in model.model_fields.values()):
+            return  # every other key is read as the choice
+        for key in data:
+            if key not in known:
+                self.sink.add(
+                    Code.S101,
+                    f"unknown key `{key}` in {model.title}",
+                    self.located.key((*path, key)),
+                    help=did_you_mean(str(key), known, "key"),
+                )
+
+    def _misspelt(self, model: type[Section], key: str, data: Mapping[str, Any]) -> bool:
+        """Whether an unknown key, reported as such, is probably this one."""
+        known = _keys(model)
+        return any(suggest(str(other), known) == key for other in data if other not in known)
+
+    def _missing(self, model: type[Section], key: str, path: Key) -> None:
+        about = model.model_fields.get(key)
+        self.sink.add(
+            Code.S102,
+            f"{model.title} needs `{key}`",
+            self.located.key(path),
+            help=f"add `{key}:` ({about.description})" if about and about.description else None,
+        )
+
+    def _construct(self, model: type[S], values: dict[str, Any], path: Key) -> S | None:
+        failed = {key for key, value in values.items() if value is FAILED}
+        try:
+            return model(**{k: v for k, v in values.items() if k not in failed})
+        except ValidationError as error:
+            for details in error.errors():
+                if not details["loc"] or details["loc"][0] not in failed:
+                    self._leaf(details, path, model.title)
+        return None
+
+    def _leaf(self, details: ErrorDetails, path: Key, title: str) -> None:
+        place = (*path, *details["loc"])
+        field = f"`{details['loc'][-1]}`" if details["loc"] else title
+        if details["loc"] and isinstance(details["loc"][-1], int):
+            field = f"item {details['loc'][-1] + 1} of `{details['loc'][0]}`"
+        self._wrong(place, wrong_value(field, title, details), wrong_value_help(details))
+
+    def _wrong(
+        self,
+        path: Key,
+        message: str,
+        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
+    ) -> None:
+        note = self.origins.note(path)
+        code = Code.E202 if note else Code.S102
+        notes = [note] if note else []
+        self.sink.add(code, message, self.located.span(path), notes=notes, help=help)
+
+
+def wrong_value(field: str, owner: str, details: ErrorDetails) -> str:
+    """The message for one leaf that pydantic refused."""
+    if details["type"] == "value_error":
+        return f"{field} of {owner}: {expected(details)}"
+    return f"{field} of {owner} expects {expected(details)}, found {describe(details['input'])}"
+
+
+def wrong_value_help(details: ErrorDetails) -> str | None:
+    """The next step for one leaf that pydantic refused, where there is a typical one."""
+    value = details["input"]
+    if details["type"] in ("int_type", "int_from_float") and isinstance(value, float):
+        return "`/` gives a fraction; `//` divides whole numbers"
+    if details["type"] == "literal_error" and isinstance(value, str):
+        choices = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
+        near = suggest(value, choices)
+        return f"a choice with a similar name exists: `{near}`" if near else None
+    return None
+
+
+def _keys(model: type[Section]) -> list[str]:
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _inline(info: FieldInfo) -> OneKey | None:
+    return next((m for m in info.metadata if isinstance(m, OneKey) and m.inline), None)
+
+
+def _chosen(model: type[Section], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a map that are no fields of the model: the inline choice."""
+    fields = {info.alias or name for name, info in model.model_fields.items() if not _inline(info)}
+    return {key: value for key, value in data.items() if key not in fields}
+
+
+def _annotated(info: FieldInfo) -> Any:
+    """A field's annotation with the metadata that pydantic took off it."""
+    choice = next((m for m in info.metadata if isinstance(m, OneKey)), None)
+    return Annotated[info.annotation, choice] if choice else info.annotation
+
+
+def _strip(kind: Any) -> tuple[Any, OneKey | None]:
+    if get_origin(kind) is not Annotated:
+        inner = _without_none(kind)
+        return (kind, None) if get_origin(inner) is not Annotated else _strip(inner)
+    choice = next((m for m in kind.__metadata__ if isinstance(m, OneKey)), None)
+    return kind.__origin__, choice
+
+
+def _is_optional(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind)
+
+
+def _without_none(kind: Any) -> Any:
+    if not _is_optional(kind):
+        return kind
+    kinds = [arg for arg in get_args(kind) if arg is not NoneType]
+    return kinds[0] if len(kinds) == 1 else kind

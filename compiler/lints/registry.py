@@ -1,0 +1,21 @@
+"""Every lint by its code. The docstring of each is its page of the manual."""
+
+from __future__ import annotations
+
+from ..diagnostics import Code
+from .activation_before_logits_loss import activation_before_logits_loss
+from .base import Lint
+from .bias_before_batch_norm import bias_before_batch_norm
+from .checkerboard import checkerboard
+from .convolution_without_order import convolution_without_order
+from .output_range import output_range
+from .receptive_field import receptive_field
+
+LINTS: dict[Code, Lint] = {
+    Code.L902: convolution_without_order,
+    Code.L904: activation_before_logits_loss,
+    Code.L906: bias_before_batch_norm,
+    Code.L907: output_range,
+    Code.L908: checkerboard,
+    Code.L909: receptive_field,
+}

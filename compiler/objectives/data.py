@@ -1,0 +1,109 @@
+"""The section `data`: a source, its fields and how samples are split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import Field as Setting
+
+from ..diagnostics import Code
+from .fields import Field
+from .problem import Problem
+from .section import OneKey, Section
+from .sources import SOURCES, Source
+
+TEST_FRACTION = 0.2
+"""The part of the samples that tests, where neither the source nor the spec says."""
+
+
+class Split(Section):
+    """Which samples train, validate and test. The seed is apart from training's own."""
+
+    title: ClassVar[str] = "`split`"
+
+    validation: float = Setting(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The part of the samples set aside to watch and to choose by; of the training "
+        "samples, where the source has test samples of its own.",
+    )
+    test: float | None = Setting(
+        default=None,
+        gt=0,
+        lt=1,
+        description="The part of all samples that only the final test sees: 0.2 unless given. "
+        "A source with test samples of its own takes none.",
+    )
+    seed: int = Setting(
+        default=0, ge=0, description="Draws the split; the same seed, the same one."
+    )
+
+
+class Data(Section):
+    """What one batch holds, and how raw values become network inputs."""
+
+    title: ClassVar[str] = "`data`"
+
+    source: Annotated[Source, OneKey(SOURCES, "data source")] = Setting(
+        description="Where the samples come from."
+    )
+    fields: dict[str, Field] = Setting(
+        default={},
+        description="The tensors of a batch by name; the source may know them already.",
+    )
+    split: Split = Setting(default=Split(), description="Which samples train, validate and test.")
+
+    @property
+    def test_fraction(self) -> float:
+        """The part of the source's samples that tests; 0 where it has test samples of its own."""
+        if self.source.has_test:
+            return 0.0
+        return TEST_FRACTION if self.split.test is None else self.split.test
+
+    def problems(self) -> Iterator[Problem]:
+        """Settings that exclude each other."""
+        if self.split.test is not None and self.source.has_test:
+            yield Problem(
+                Code.O502,
+                f"`split.test` and the test samples of the source `{self.source.name}` exclude "
+                "each other, found both",
+                ("split", "test"),
+                help="remove `test` from `split`",
+            )
+        if self.test_fraction + self.split.validation >= 1:
+            yield Problem(
+                Code.O502,
+                f"`split` leaves no samples to train on: validation {self.split.validation:g} and "
+                f"test {self.test_fraction:g} are all of them",
+                ("split",),
+            )
+
+    def merged_fields(self) -> dict[str, Field]:
+        """Every field by name: what the source knows, overridden by what the spec says."""
+        known = self.source.known_fields()
+        return {
+            name: _override(known.get(name), self.fields.get(name))
+            for name in {**known, **self.fields}
+        }
+
+
+def _override(known: Field | None, given: Field | None) -> Field:
+    """A field of the source with settings of the spec; these replace what they exclude, too."""
+    if known is None or given is None:
+        field = given or known
+        assert field is not None
+        return field
+    settings = {key: getattr(given, key) for key in given.model_fields_set}
+    replaced = {_OPPOSITES[key] for key in settings if key in _OPPOSITES}
+    kept = {key: getattr(known, key) for key in known.model_fields_set - replaced}
+    return Field(**{**kept, **settings})
+
+
+_OPPOSITES = {
+    "scale": "normalize",
+    "normalize": "scale",
+    "below": "classes",
+    "classes": "below",
+}

@@ -1,0 +1,185 @@
+"""Whether losses and metrics fit the outputs and targets that they compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..diagnostics import Code
+from ..ir.graph import Graph
+from ..ir.shapes import TensorType
+from ..source import Key
+from ..suggest import did_you_mean
+from .base import Context
+from .fields import Interval
+from .losses import Loss, WeightedLoss, class_count
+from .metrics import Metric
+from .problem import Problem
+
+if TYPE_CHECKING:
+    from .supervised import Supervised
+
+
+def check_loss(
+    item: WeightedLoss,
+    graph: Graph,
+    types: Mapping[str, TensorType] | None,
+    context: Context,
+    path: Key,
+) -> None:
+    """Report what does not fit about one item of `losses`.
+
+    types: of the network's outputs; None where they are unknown, which silences what follows.
+    path: leads to the item.
+    """
+    loss = item.loss
+    place = (*path, loss.name)
+    _check_weight(item, context, (*path, "weight"))
+    known = check_pair(loss.name, loss.output, loss.target, graph, context, place)
+    if not known or types is None:
+        return
+    _check_types(loss, types[loss.output], context, place)
+
+
+def _check_weight(item: WeightedLoss, context: Context, path: Key) -> None:
+    if item.weight.problem():
+        context.report(Problem(Code.O502, str(item.weight.problem())), path)
+    lowest = min(item.weight.start, item.weight.end)
+    if lowest < 0:
+        message = f"`weight` of a loss expects at least 0, found {lowest:g}"
+        context.report(Problem(Code.S102, message), path)
+
+
+def check_pair(
+    owner: str, output: str, target: str, graph: Graph, context: Context, path: Key
+) -> bool:
+    """Whether an output and a field exist; reports the ones that don't."""
+    if output not in graph.outputs:
+        context.misfit(
+            f"`{owner}` judges the output `{output}`, which the network `{graph.name}` does not "
+            "have",
+            (*path, "output"),
+            did_you_mean(output, graph.outputs, "output"),
+        )
+    if target not in context.fields and target not in context.broken:
+        context.misfit(
+            f"`{owner}` compares with the data field `{target}`, which does not exist",
+            (*path, "target"),
+            did_you_mean(target, context.fields, "field"),
+        )
+    return output in graph.outputs and target in context.fields
+
+
+def _check_types(loss: Loss, output: TensorType, context: Context, path: Key) -> None:
+    field = context.fields[loss.target]
+    if loss.raw_target and field.is_transformed:
+        context.misfit(
+            f"`{loss.name}` expects the labels in `{loss.target}` as they are stored, found a "
+            "field with `scale` or `normalize`",
+            (*path, "target"),
+            f"remove it from the field `{loss.target}`",
+        )
+        return
+    target = field.network_type(context.dims)
+    wanted = loss.misfit(output, target)
+    if wanted:
+        context.misfit(
+            f"`{loss.name}` expects {wanted}, found output `{loss.output}` {output} and target "
+            f"`{loss.target}` {target}",
+            path,
+            _next_step(loss, output, target),
+        )
+        return
+    _check_range(loss, field.interval(), context, path)
+    problem = loss.setting_problem(output)
+    if problem:
+        context.misfit(problem, path)
+    _check_class_count(loss, output, context, path)
+
+
+def _check_range(loss: Loss, interval: Interval, context: Context, path: Key) -> None:
+    """Yes-or-no targets are probabilities; an end that is not known is no mistake."""
+    low, high = interval
+    if loss.kind != "binary" or not (0 > low > -math.inf or 1 < high < math.inf):
+        return
+    context.misfit(
+        f"`{loss.name}` expects targets in [0, 1], found `{loss.target}` in [{low:g}, {high:g}]",
+        (*path, "target"),
+        f"give the field `{loss.target}` `below: 2` if it holds 0 and 1, or `scale: [0, 1]`",
+    )
+
+
+def _check_class_count(loss: Loss, output: TensorType, context: Context, path: Key) -> None:
+    if loss.kind != "classes":
+        return
+    scores, labels = class_count(output), context.fields[loss.target].class_total
+    if scores is None or labels is None or scores == labels:
+        return
+    context.misfit(
+        f"`{loss.name}` expects one score for each of the {labels} classes of `{loss.target}`, "
+        f"found {scores} in output `{loss.output}` {output}",
+        path,
+        f"give the layer that makes `{loss.output}` {labels} features or channels",
+    )
+
+
+def _next_step(loss: Loss, output: TensorType, target: TensorType) -> str:
+    one_more = output.rank == target.rank + 1 and output.shape[1] == 1
+    if loss.kind != "classes" and one_more:
+        return f"remove axis 1 of `{loss.output}` with `squeeze: 1` as the last layer"
+    if loss.kind != "classes" and output.rank == target.rank + 1:
+        return "for integer labels use `cross_entropy`"
+    if loss.kind == "classes" and output.rank == target.rank:
+        return "for targets of the output's own shape use `bce_logits` or `mse`"
+    if loss.kind == "classes" and output.rank > target.rank + 1:
+        return f"reduce `{loss.output}` to [B, K] with `global_avg_pool` or `flatten` and `linear`"
+    return "change the layers that make the output, or the field's `shape` and `dtype`"
+
+
+def check_metric(
+    objective: Supervised,
+    metric: Metric,
+    graph: Graph,
+    types: Mapping[str, TensorType] | None,
+    context: Context,
+    path: Key,
+) -> None:
+    """Report a metric that no output fits."""
+    if (metric.output is None) != (metric.target is None):
+        given = "output" if metric.target is None else "target"
+        context.misfit(
+            f"`{metric.name}` expects both `output` and `target`, or neither; found `{given}`",
+            path,
+        )
+        return
+    if metric.output and metric.target:
+        place = (*path, metric.name)
+        if not check_pair(metric.name, metric.output, metric.target, graph, context, place):
+            return
+    compared = objective.compared_by(metric)
+    if compared is None:
+        context.misfit(
+            f"`{metric.name}` measures {_KINDS[metric.kinds[0]]}, found no loss of that kind"
+            + (f" for `{metric.output}` and `{metric.target}`" if metric.output else ""),
+            path,
+            f"losses of that kind are {_losses_for(metric)}",
+        )
+        return
+    wrong = metric.misfit(types[compared.output]) if types and compared.output in types else None
+    if wrong:
+        context.misfit(f"`{metric.name}`: {wrong}", path)
+
+
+_KINDS = {
+    "classes": "predicted classes",
+    "binary": "yes-or-no answers",
+    "values": "errors of predicted numbers",
+}
+
+
+def _losses_for(metric: Metric) -> str:
+    from .losses import LOSSES
+
+    names = [f"`{name}`" for name, loss in LOSSES.items() if loss.kind in metric.kinds]
+    return ", ".join(names)

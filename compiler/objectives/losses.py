@@ -1,0 +1,166 @@
+"""The settings of losses, and which types of outputs and targets each of them takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ..ir.shapes import DType, TensorType, equal
+from .schedules import Schedule
+from .section import OneKey, Section
+
+Kind = Literal["classes", "binary", "values"]
+"""What an output means: scores of exclusive classes, of yes-or-no questions, or plain numbers."""
+
+INTEGERS = (DType.U8, DType.I32, DType.I64)
+
+
+class Loss(Section):
+    """A number to make small, from one output of the network and one data field."""
+
+    name: ClassVar[str]
+    kind: ClassVar[Kind]
+    raw_target: ClassVar[bool] = False
+    """Whether the target is used as stored, so that `scale` or `normalize` would spoil it."""
+
+    output: str = Field(description="The network's output that is judged.")
+    target: str = Field(description="The data field that it is compared with.")
+
+    def misfit(self, output: TensorType, target: TensorType) -> str | None:
+        """What is expected of the two types, where they do not fit; else None.
+
+        output: the network's. target: the field's, after its `scale` or `normalize`.
+        """
+        raise NotImplementedError
+
+    def setting_problem(self, output: TensorType) -> str | None:
+        """Why the settings do not fit an output of a type that fits, or None."""
+        return None
+
+
+def same_shape(a: TensorType, b: TensorType) -> bool:
+    """Whether two shapes are proved equal."""
+    return a.rank == b.rank and all(
+        equal(x, y) is True for x, y in zip(a.shape, b.shape, strict=True)
+    )
+
+
+def without_classes(output: TensorType) -> TensorType:
+    """The type that labels for class scores [B, K, ...] have: [B, ...] of integers."""
+    return TensorType(DType.I64, (output.shape[0], *output.shape[2:]))
+
+
+def class_count(output: TensorType) -> int | None:
+    """K of class scores [B, K, ...]; None where it is not a fixed number."""
+    size = output.shape[1] if output.rank >= 2 else None
+    return size if isinstance(size, int) else None
+
+
+class CrossEntropy(Loss):
+    """Cross-entropy of class scores (logits) and integer labels; the softmax is inside.
+
+    Takes scores [B, K] with labels [B], or per pixel [B, K, H, W] with labels [B, H, W].
+    """
+
+    name: ClassVar[str] = "cross_entropy"
+    title: ClassVar[str] = "the loss `cross_entropy`"
+    kind: ClassVar[Kind] = "classes"
+    raw_target: ClassVar[bool] = True
+
+    smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="The part of each target spread evenly over classes."
+    )
+    class_weights: list[Annotated[float, Field(ge=0)]] | None = Field(
+        default=None, min_length=1, description="One weight per class, in the order of the labels."
+    )
+    ignore: int | None = Field(
+        default=None, description="A label whose samples or pixels do not count."
+    )
+
+    def misfit(self, output: TensorType, target: TensorType) -> str | None:
+        wanted = "scores f32[B, K, ...] and integer labels [B, ...]"
+        if output.rank < 2 or not output.dtype.is_float or target.dtype not in INTEGERS:
+            return wanted
+        return None if same_shape(without_classes(output), target) else wanted
+
+    def setting_problem(self, output: TensorType) -> str | None:
+        count = class_count(output)
+        if self.class_weights is not None and not any(self.class_weights):
+            return "`class_weights` expects one weight above 0 at least, found none"
+        if self.class_weights is None or count in (None, len(self.class_weights)):
+            return None
+        return (
+            f"`class_weights` expects one weight for each of the {count} classes of "
+            f"`{self.output}`, found {len(self.class_weights)}"
+        )
+
+
+class BceLogits(Loss):
+    """Binary cross-entropy of scores (logits) and targets in [0, 1]; the sigmoid is inside.
+
+    Output and target have the same shape: [B], [B, K] for K separate questions, [B, 1, H, W].
+    """
+
+    name: ClassVar[str] = "bce_logits"
+    title: ClassVar[str] = "the loss `bce_logits`"
+    kind: ClassVar[Kind] = "binary"
+
+    pos_weight: float | None = Field(
+        default=None, gt=0, description="How much more a positive counts than a negative."
+    )
+
+    def misfit(self, output: TensorType, target: TensorType) -> str | None:
+        fits = output.dtype.is_float and same_shape(output, target)
+        return None if fits else "scores and targets of the same shape"
+
+
+class Difference(Loss):
+    """A loss of the difference between an output and a target of the same shape."""
+
+    kind: ClassVar[Kind] = "values"
+
+    def misfit(self, output: TensorType, target: TensorType) -> str | None:
+        fits = output.dtype.is_float and same_shape(output, target)
+        return None if fits else "an output and a target of the same shape"
+
+
+class Mse(Difference):
+    """Mean of the squared difference."""
+
+    name: ClassVar[str] = "mse"
+    title: ClassVar[str] = "the loss `mse`"
+
+
+class L1(Difference):
+    """Mean of the absolute difference."""
+
+    name: ClassVar[str] = "l1"
+    title: ClassVar[str] = "the loss `l1`"
+
+
+class Huber(Difference):
+    """Squared near zero, absolute beyond `delta`: less pulled by outliers than `mse`."""
+
+    name: ClassVar[str] = "huber"
+    title: ClassVar[str] = "the loss `huber`"
+
+    delta: float = Field(
+        default=1.0, gt=0, description="The difference from which on it grows linearly."
+    )
+
+
+LOSSES: dict[str, type[Loss]] = {cls.name: cls for cls in (CrossEntropy, BceLogits, Mse, L1, Huber)}
+
+
+class WeightedLoss(Section):
+    """One term of the training loss: `{mse: {output: age, target: age}, weight: 0.1}`."""
+
+    title: ClassVar[str] = "an item of `losses`"
+
+    loss: Annotated[Loss, OneKey(LOSSES, "loss", inline=True)] = Field(
+        description="The loss and its settings."
+    )
+    weight: Schedule = Field(
+        default=Schedule.constant(1.0), description="The factor of this term; may change over time."
+    )

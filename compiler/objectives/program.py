@@ -1,0 +1,68 @@
+"""Builds programs: raw fields in, networks called, results made readable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..ir.graph import Graph, Node, Operator, Value
+from ..ir.structure import Call
+from ..ops.activations import Sigmoid
+from ..ops.rescale import Rescale
+from ..ops.softmax import Softmax
+from .base import Context
+from .losses import Loss
+
+
+def fresh(name: str, taken: set[str]) -> str:
+    """The name, with underscores behind it until nothing else has it; enters it into `taken`."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+class ProgramBuilder:
+    """A program under construction. Values and layers get names that nothing else has."""
+
+    def __init__(self, name: str, context: Context) -> None:
+        self.name = name
+        self._context = context
+        self._inputs: list[Value] = []
+        self._nodes: list[Node] = []
+        self._taken = {*context.fields, *context.graphs}
+
+    def field(self, name: str) -> Value:
+        """What a network reads of a field: the program takes it raw and transforms it."""
+        field = self._context.fields[name]
+        raw = Value(name, field.raw_type(self._context.dims))
+        self._inputs.append(raw)
+        if not field.is_converted:
+            return raw
+        shift, factor = field.affine()
+        rescale = Rescale(shift=tuple(shift), factor=tuple(factor))
+        return self._add(f"{name}_input", rescale, raw)
+
+    def call(self, graph: Graph, inputs: Sequence[Value]) -> dict[str, Value]:
+        """Apply a network: output -> value."""
+        call = Call(graph)
+        types = call.inferred(tuple(value.type for value in inputs))
+        outputs = {
+            port: Value(f"{graph.name}.{port}", type_)
+            for port, type_ in zip(graph.outputs, types, strict=True)
+        }
+        self._nodes.append(Node(graph.name, call, tuple(inputs), tuple(outputs.values())))
+        return outputs
+
+    def probabilities(self, loss: Loss, logits: Value, name: str) -> Value:
+        """Softmax over axis 1, or sigmoid for yes-or-no questions."""
+        return self._add(name, Softmax(axis=1) if loss.kind == "classes" else Sigmoid(), logits)
+
+    def _add(self, name: str, op: Operator, x: Value) -> Value:
+        path = fresh(name, self._taken)
+        result = Value(path, op.inferred((x.type,))[0])
+        self._nodes.append(Node(path, op, (x,), (result,)))
+        return result
+
+    def graph(self, outputs: Mapping[str, Value]) -> Graph:
+        """The finished program, with its outputs by name, in this order."""
+        return Graph(self.name, tuple(self._inputs), tuple(self._nodes), outputs)

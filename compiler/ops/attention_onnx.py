@@ -1,0 +1,104 @@
+"""Attention from ONNX primitives, which every opset from 18 on has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..ir.shapes import Dim, DType
+from .arithmetic import ONNX_DTYPES
+from .base import Emitter, Handle
+
+
+@dataclass(frozen=True)
+class Attention:
+    """heads divide the channels; keys: how many places are looked at."""
+
+    heads: int
+    channels: int
+    keys: Dim
+    bias: bool
+    causal: bool = False
+
+
+def project(
+    e: Emitter,
+    x: Handle,
+    weight: str,
+    bias: str | None,
+    *,
+    part: tuple[int, int] = (0, 0),
+    packed: bool = False,
+) -> Handle:
+    """x W^T + b. x: [B, T, K].
+
+    part: (which, size): take this part of the rows of the bias, and of the weight if `packed`.
+    """
+    which, size = part
+    rows = e.weight(weight)
+    offset = e.weight(bias) if bias else None
+    if size and packed:
+        rows = _rows(e, rows, which, size)
+    if size and offset is not None:
+        offset = _rows(e, offset, which, size)
+    product = e.op("MatMul", x, e.op("Transpose", rows, perm=[1, 0]))
+    return product if offset is None else e.op("Add", product, offset)
+
+
+def _rows(e: Emitter, tensor: Handle, which: int, size: int) -> Handle:
+    return e.op("Slice", tensor, e.ints([which * size]), e.ints([(which + 1) * size]), e.ints([0]))
+
+
+def attend(e: Emitter, shape: Attention, parts: Sequence[Handle], lengths: Handle | None) -> Handle:
+    """softmax(q k^T / sqrt(d)) v and the output projection.
+
+    parts: queries [B, T, C], keys and values [B, S, C]. Returns: [B, T, C].
+    """
+    depth = shape.channels // shape.heads
+    apart = e.ints([0, 0, shape.heads, depth])
+    queries, keys, values = (e.op("Reshape", part, apart) for part in parts)
+    scaled = e.op("Mul", queries, e.scalar(1 / math.sqrt(depth)))
+    scores = e.op(
+        "MatMul",
+        e.op("Transpose", scaled, perm=[0, 2, 1, 3]),
+        e.op("Transpose", keys, perm=[0, 2, 3, 1]),
+    )
+    allowed = _allowed(e, shape, lengths)
+    if allowed is not None:
+        scores = e.op("Where", allowed, scores, e.scalar(-math.inf))
+    mixed = e.op(
+        "MatMul",
+        e.op("Softmax", scores, axis=-1),
+        e.op("Transpose", values, perm=[0, 2, 1, 3]),
+    )
+    joined = e.op("Transpose", mixed, perm=[0, 2, 1, 3])
+    joined = e.op("Reshape", joined, e.ints([0, 0, shape.channels]))
+    return project(e, joined, "out_proj.weight", "out_proj.bias" if shape.bias else None)
+
+
+def _allowed(e: Emitter, shape: Attention, lengths: Handle | None) -> Handle | None:
+    """bool[B or 1, 1, T or 1, S]: whether a query may look at a key."""
+    if not shape.causal and lengths is None:
+        return None
+    positions = _positions(e, shape.keys)
+    rules = []
+    if shape.causal:
+        column = e.op("Unsqueeze", positions, e.ints([1]))
+        rules.append(e.op("LessOrEqual", positions, column))
+    if lengths is not None:
+        count = e.op(
+            "Unsqueeze", e.op("Cast", lengths, to=ONNX_DTYPES[DType.I64]), e.ints([1, 2, 3])
+        )
+        rules.append(e.op("Less", positions, count))
+    return rules[0] if len(rules) == 1 else e.op("And", *rules)
+
+
+def _positions(e: Emitter, count: Dim) -> Handle:
+    """i64[S]: 0, 1, ..., S - 1."""
+    import numpy as np
+
+    if isinstance(count, int):
+        return e.ints(range(count))
+    end = e.op("Squeeze", e.sizes([count]), e.ints([0]))
+    return e.op("Range", e.array(np.int64(0)), end, e.array(np.int64(1)))

@@ -1,0 +1,85 @@
+"""The attention modules that generated files carry."""
+
+from __future__ import annotations
+
+from .base import Helper
+
+_SELF = '''class SelfAttention(nn.Module):
+    """Multi-head self-attention over x [B, T, C]; tensors named as in nn.MultiheadAttention."""
+
+    def __init__(self, channels, heads, causal=False, dropout=0.0, bias=True):
+        super().__init__()
+        self.heads, self.causal, self.dropout = heads, causal, dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * channels)) if bias else None
+        self.out_proj = nn.Linear(channels, channels, bias=bias)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x, lengths=None):
+        packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = packed.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mask = None if lengths is None else length_mask(lengths, x.shape[1], self.causal)
+        y = F.scaled_dot_product_attention(
+            q, k, v, mask, self.dropout * self.training, self.causal and mask is None
+        )
+        return self.out_proj(y.transpose(1, 2).flatten(2))
+'''
+
+_CROSS = '''class CrossAttention(nn.Module):
+    """Multi-head attention of x [B, T, C] to context [B, S, K]; named as nn.MultiheadAttention."""
+
+    def __init__(self, channels, context_channels, heads, dropout=0.0, bias=True):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.packed = context_channels == channels
+        if self.packed:
+            self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
+            nn.init.xavier_uniform_(self.in_proj_weight)
+        else:
+            self.q_proj_weight = nn.Parameter(torch.empty(channels, channels))
+            self.k_proj_weight = nn.Parameter(torch.empty(channels, context_channels))
+            self.v_proj_weight = nn.Parameter(torch.empty(channels, context_channels))
+            for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
+                nn.init.xavier_uniform_(weight)
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * channels)) if bias else None
+        self.out_proj = nn.Linear(channels, channels, bias=bias)
+        if bias:
+            nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x, context, lengths=None):
+        if self.packed:
+            weights = self.in_proj_weight.chunk(3)
+        else:
+            weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        q, k, v = (
+            F.linear(source, weight, bias).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for source, weight, bias in zip((x, context, context), weights, biases)
+        )
+        mask = None if lengths is None else length_mask(lengths, context.shape[1])
+        y = F.scaled_dot_product_attention(q, k, v, mask, self.dropout * self.training)
+        return self.out_proj(y.transpose(1, 2).flatten(2))
+'''
+
+_SELF_2D = '''class SelfAttention2d(SelfAttention):
+    """Multi-head self-attention between the places of x [B, C, H, W]."""
+
+    def forward(self, x):
+        places = x.flatten(2).transpose(1, 2)
+        return super().forward(places).transpose(1, 2).reshape(x.shape)
+'''
+
+LENGTH_MASK = Helper(
+    "length_mask",
+    '''def length_mask(lengths, size, causal=False):
+    """bool [B, 1, 1 or size, size]: whether a query may look at a key, of `size` positions."""
+    positions = torch.arange(size, device=lengths.device)
+    mask = positions < lengths[:, None, None, None]
+    return mask & (positions <= positions[:, None]) if causal else mask
+''',
+)
+SELF_ATTENTION = Helper("SelfAttention", _SELF, (LENGTH_MASK,))
+CROSS_ATTENTION = Helper("CrossAttention", _CROSS, (LENGTH_MASK,))
+SELF_ATTENTION_2D = Helper("SelfAttention2d", _SELF_2D, (SELF_ATTENTION,))

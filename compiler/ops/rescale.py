@@ -1,0 +1,117 @@
+"""Raw numbers into network input: the first layer of a program whose field is transformed."""
+
+from __future__ import annotations
+
+from ..diagnostics import Code
+from ..ir.shapes import Dim, DType, TensorType, elements
+from .base import (
+    Construct,
+    Emitter,
+    Example,
+    Handle,
+    Helper,
+    Op,
+    Refusal,
+    Reject,
+    Torch,
+    attribute,
+    register,
+)
+
+ONNX_FLOAT = 1
+"""onnx.TensorProto.FLOAT"""
+
+_MODULE = Helper(
+    "RescaleChannels",
+    '''class RescaleChannels(nn.Module):
+    """Turn raw numbers into floats: (x - shift) * factor, with a constant for each channel."""
+
+    def __init__(self, shift, factor):
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+        self.register_buffer("factor", torch.tensor(factor), persistent=False)
+
+    def forward(self, x):
+        along_channels = (-1,) + (1,) * (x.ndim - 2)
+        shift, factor = self.shift.view(along_channels), self.factor.view(along_channels)
+        return (x.float() - shift) * factor
+''',
+)
+
+
+@register
+class Rescale(Op):
+    """Turn numbers of any type into f32 with fixed constants: y = (x - shift) * factor.
+
+    Inputs:  x: any number[B, *]
+    Outputs: y: f32[B, *]
+    Errors:  D401 lists of several constants without as many channels on axis 1; bool elements.
+    Source:  torch arithmetic; ONNX Cast, Sub and Mul.
+    """
+
+    shift: tuple[float, ...] = attribute(
+        default=(0.0,), doc="What is subtracted: one number, or one for each channel (axis 1)."
+    )
+    factor: tuple[float, ...] = attribute(
+        default=(1.0,), doc="What is multiplied with: one number, or one for each channel (axis 1)."
+    )
+
+    examples = (
+        Example("{shift: 127.5, factor: 0.0078125}", x="u8[B, 1, 8, 8]", y="f32[B, 1, 8, 8]"),
+        Example(
+            "{shift: [0.5, 0.25], factor: [2.0, 4.0]}", x="f32[B, 2, H, W]", y="f32[B, 2, H, W]"
+        ),
+        Example("{factor: 0.5}", x="i64[B]", y="f32[B]"),
+        Example("{}", x="f32[B, 3]", y="f32[B, 3]"),
+    )
+    rejects = (
+        Reject("{shift: [1.0, 2.0]}", x="f32[B, 3]", code=Code.D401),
+        Reject("{factor: [1.0, 2.0]}", x="f32[B]", code=Code.D401),
+        Reject("{factor: 2.0}", x="bool[B, 3]", code=Code.D401),
+    )
+
+    def infer(self, x: TensorType) -> TensorType:
+        if x.dtype is DType.BOOL:
+            raise Refusal(Code.D401, f"`rescale` needs numbers, found {x}", label="true or false")
+        channels = x.shape[1] if x.rank > 1 else 1
+        for name, constants in (("shift", self.shift), ("factor", self.factor)):
+            if len(constants) not in (1, channels):
+                raise Refusal(
+                    Code.D401,
+                    f"`rescale` needs one `{name}` or one for each channel (axis 1), found "
+                    f"{len(constants)} for {x}",
+                    label=f"{channels} on axis 1" if x.rank > 1 else "no axis 1",
+                )
+        return TensorType(DType.F32, x.shape)
+
+    def flops(self, x: TensorType) -> Dim:
+        return 2 * elements(x.shape)
+
+    def torch(self, x: TensorType) -> Torch:
+        if len(self.shift) > 1 or len(self.factor) > 1:
+            constants = {"shift": list(self.shift), "factor": list(self.factor)}
+            return Torch(module=Construct(_MODULE.name, (), constants), helper=_MODULE)
+        text = "{x}.float()"
+        if any(self.shift):
+            text = f"({text} - {float(self.shift[0])!r})"
+        if self.factor != (1.0,):
+            text = f"{text} * {float(self.factor[0])!r}"
+        return Torch(expression=text)
+
+    def onnx(self, e: Emitter, x: Handle) -> Handle:
+        (given,) = e.inputs
+        assert given is not None
+        y = x if given.dtype is DType.F32 else e.op("Cast", x, to=ONNX_FLOAT)
+        if any(self.shift):
+            y = e.op("Sub", y, self._array(e, self.shift, given.rank))
+        if set(self.factor) != {1.0}:
+            y = e.op("Mul", y, self._array(e, self.factor, given.rank))
+        return y if y is not x else e.op("Identity", x)
+
+    @staticmethod
+    def _array(e: Emitter, constants: tuple[float, ...], rank: int) -> Handle:
+        import numpy as np
+
+        array = np.array(constants, dtype=np.float32)
+        shape = () if len(constants) == 1 else (-1, *(1,) * (rank - 2))
+        return e.array(array.reshape(shape))

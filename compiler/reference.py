@@ -1,0 +1,80 @@
+"""The operator reference, generated from the operators' classes."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+
+from .ops.base import REGISTRY, REQUIRED, Attribute, Op
+
+
+def families() -> dict[str, list[type[Op]]]:
+    """Every operator by its family, both in alphabetical order."""
+    found: dict[str, list[type[Op]]] = defaultdict(list)
+    for name in sorted(REGISTRY):
+        found[REGISTRY[name].family].append(REGISTRY[name])
+    return dict(sorted(found.items()))
+
+
+def summary_line(cls: type[Op]) -> str:
+    """The first sentence of an operator's documentation."""
+    paragraph = " ".join(documentation(cls).split("\n\n", 1)[0].split())
+    sentence, stop, _ = paragraph.partition(". ")
+    return sentence + stop.strip()
+
+
+def documentation(cls: type[Op]) -> str:
+    text = inspect.getdoc(cls)
+    assert text, f"{cls.__name__} has no docstring"
+    return text
+
+
+def operator_page(cls: type[Op]) -> str:
+    """One operator: what it does, its inputs, outputs, arguments and an example."""
+    ports = ", ".join(port.name + ("?" if port.optional else "") for port in cls.ports) or "none"
+    lines = [f"### `{cls.name}`", "", "```text", documentation(cls), "```", ""]
+    lines.append(f"Ports in: {ports}.")
+    if cls.attributes:
+        lines += ["", "| argument | default | meaning |", "|---|---|---|"]
+        lines += [_row(name, declared) for name, declared in cls.attributes.items()]
+    if cls.examples:
+        example = cls.examples[0]
+        types = "; ".join(f"{port}: {kind}" for port, kind in example.types.items())
+        lines += ["", f"Example: `{cls.name}: {example.arguments}` with {types}."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, declared: Attribute) -> str:
+    default = _plain(declared.default)
+    doc = declared.doc
+    if declared.choices:
+        doc += " One of " + ", ".join(f"`{choice}`" for choice in declared.choices) + "."
+    main = " (main)" if declared.main else ""
+    return f"| `{name}`{main} | {default} | {doc} |"
+
+
+def _plain(value: object) -> str:
+    """A default in the notation of specs."""
+    if value is REQUIRED:
+        return "required"
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
+
+
+def manual() -> str:
+    """docs/operators.md."""
+    parts = [
+        "# Operators",
+        "",
+        "Generated from the classes in `compiler/ops/` by `make docs`; do not edit.",
+        "An argument marked (main) may be written alone: `linear: 10`. Axes are counted with the",
+        "batch axis as 0. A port marked `?` is optional.",
+        "",
+    ]
+    for family, operators in families().items():
+        parts += [f"## {family.replace('_', ' ').capitalize()}", ""]
+        parts += [operator_page(cls) for cls in operators]
+    return "\n".join(parts)

@@ -1,0 +1,195 @@
+"""What a bundle is, and opening one that nobody vouches for. Torch-free.
+
+A bundle is a folder with `manifest.json`, the spec and one ONNX file per program. Opening it checks
+the format's version, that every file is a plain one inside the folder, and its sha256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..compiler.diagnostics import Code, NetwrightError, failure
+from .files import inner_path, read_json, sha256
+
+FORMAT = 1
+"""The version of the layout that this code writes and reads."""
+
+MANIFEST = "manifest.json"
+SPEC = "spec.yaml"
+WEIGHTS = "weights.safetensors"
+LARGEST_MANIFEST = 16 << 20
+
+
+class Strict(BaseModel):
+    """Base of what a manifest holds: no unknown keys, no conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class FileRecord(Strict):
+    """A file of the bundle: its size in bytes and its sha256 in hexadecimal."""
+
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Port(Strict):
+    """An input or output of a program.
+
+    dtype: numpy's word (`uint8`, `float32`, `int64`).
+    shape: numbers, names of symbols (`B`), and for outputs printed formulas (`2*H`).
+    """
+
+    dtype: str = Field(pattern=r"^(float(16|32|64)|bfloat16|int(32|64)|uint8|bool)$")
+    shape: list[int | str]
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+class Bounds(Strict):
+    """What sizes a symbol may take, limits included."""
+
+    min: int = 1
+    max: int | None = None
+    multiple_of: int = Field(default=1, ge=1)
+
+    def refuse(self, size: int) -> str | None:
+        """Why a size is not allowed, or None where it is."""
+        if size < self.min:
+            return f"at least {self.min}"
+        if self.max is not None and size > self.max:
+            return f"at most {self.max}"
+        return f"a multiple of {self.multiple_of}" if size % self.multiple_of else None
+
+
+class Program(Strict):
+    """One ONNX file with its signature."""
+
+    file: str
+    inputs: dict[str, Port]
+    outputs: dict[str, Port]
+
+
+class Manifest(Strict):
+    """The content of `manifest.json`.
+
+    files: every file but the manifest itself. symbols: bounds of the symbolic sizes.
+    labels: output -> the names of its classes, in order.
+    parity: how torch and ONNX Runtime were compared. metrics: measured before the export.
+    versions: what made the bundle.
+    """
+
+    format: int
+    name: str
+    summary: str = ""
+    spec_sha256: str
+    files: dict[str, FileRecord]
+    programs: dict[str, Program]
+    symbols: dict[str, Bounds] = {}
+    labels: dict[str, list[str]] = {}
+    parity: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class OpenedBundle:
+    """A bundle whose files are what its manifest says."""
+
+    folder: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        return self.manifest.programs
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder looks like a bundle, whatever its state."""
+    return (folder / MANIFEST).is_file() and not (folder / "run.json").exists()
+
+
+def open_bundle(folder: Path) -> OpenedBundle:
+    """Open a bundle and check all of it.
+
+    Raises: NetwrightError: B801: no bundle, another format, or a file that is missing, was changed
+        or lies outside.
+    """
+    manifest = read_manifest(folder)
+    for name, record in manifest.files.items():
+        _check_file(folder, name, record)
+    for program in manifest.programs.values():
+        if program.file not in manifest.files:
+            raise damaged(folder, f"`{program.file}` is a program but no file of the manifest")
+    return OpenedBundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest alone, without looking at the files it names."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise failure(
+            Code.B801,
+            f"expected a bundle, found no `{MANIFEST}` in `{folder}`",
+            help="make one with `netwright export`",
+        )
+    try:
+        if path.stat().st_size > LARGEST_MANIFEST:
+            raise ValueError(f"larger than {LARGEST_MANIFEST} bytes")
+        data = read_json(path)
+    except (OSError, ValueError) as error:
+        raise damaged(folder, f"`{MANIFEST}` can't be read: {error}") from error
+    _check_format(folder, data)
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise damaged(folder, f"`{MANIFEST}`: {place}: {first['msg']}") from error
+
+
+def _check_format(folder: Path, data: Any) -> None:
+    version = data.get("format") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise failure(
+            Code.B801,
+            f"expected a bundle of format {FORMAT}, found format {version} in `{folder}`",
+            help="a newer netwright made it; update netwright",
+        )
+    if version != FORMAT:
+        raise damaged(folder, f"`{MANIFEST}` names no known format")
+
+
+def _check_file(folder: Path, name: str, record: FileRecord) -> None:
+    try:
+        path = inner_path(folder, name)
+    except ValueError as error:
+        raise damaged(folder, str(error)) from error
+    if not path.is_file():
+        raise damaged(folder, f"`{name}` is missing")
+    size = path.stat().st_size
+    if size != record.bytes:
+        raise damaged(folder, f"`{name}` has {size} bytes, the manifest says {record.bytes}")
+    found = sha256(path)
+    if found != record.sha256:
+        raise damaged(
+            folder,
+            f"`{name}` has the sha256 {found[:12]}..., recorded is {record.sha256[:12]}...",
+        )
+
+
+def damaged(folder: Path, what: str) -> NetwrightError:
+    return failure(
+        Code.B801,
+        f"the bundle `{folder}` is damaged or was changed: {what}",
+        help="export it again, or fetch a fresh copy",
+    )

@@ -1,0 +1,180 @@
+"""Saving and finding the state of a run: safetensors and JSON, written whole or not at all.
+
+    checkpoints/00000450/
+      weights/<network>.safetensors   the state dict under its own names
+      training.safetensors            optimizers, random generators, running sums
+      training.json                   step, position and everything else that is no tensor
+      manifest.json                   sha256 of the files above; written last
+
+A folder is named by the optimizer steps done. Pickle is neither written nor read.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..compiler.diagnostics import Code, NetwrightError, failure
+from .files import inner_path, make_folder, new_folder, read_json, sha256, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 1
+FOLDER = "checkpoints"
+WEIGHTS = "weights"
+TENSORS = "training.safetensors"
+DATA = "training.json"
+MANIFEST = "manifest.json"
+
+Tensors = Mapping[str, "torch.Tensor"]
+Warn = Callable[[str], None]
+
+
+class Damaged(Exception):  # noqa: N818 - a finding; the caller decides whether it is an error
+    """Why a checkpoint can't be used."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a run needs to go on.
+
+    weights: network -> state dict. tensors: other tensors by name. data: JSON.
+    """
+
+    weights: Mapping[str, Tensors]
+    tensors: Tensors
+    data: Mapping[str, Any]
+
+
+def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint; one of the same step is replaced.
+
+    Returns: its folder. Raises: NetwrightError: R903: the disk fails; nothing is half-written.
+    """
+    from safetensors.torch import save_file
+
+    target = make_folder(run / FOLDER) / f"{step:08d}"
+    with new_folder(target) as folder:
+        (folder / WEIGHTS).mkdir()
+        for network, tensors in checkpoint.weights.items():
+            save_file(_packed(tensors), folder / WEIGHTS / f"{network}.safetensors")
+        save_file(_packed(checkpoint.tensors), folder / TENSORS)
+        write_json(folder / DATA, dict(checkpoint.data))
+        names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        digests = {name: sha256(folder / name) for name in names}
+        write_json(folder / MANIFEST, {"format": FORMAT, "step": step, "sha256": digests})
+    return target
+
+
+def _packed(tensors: Tensors) -> dict[str, torch.Tensor]:
+    """Contiguous copies on the CPU, as safetensors wants them."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def steps(run: Path) -> list[int]:
+    """The steps of which there are checkpoints, the newest first."""
+    folder = run / FOLDER
+    if not folder.is_dir():
+        return []
+    found = (p.name for p in folder.iterdir() if p.is_dir() and re.fullmatch(r"\d{8,}", p.name))
+    return sorted((int(name) for name in found), reverse=True)
+
+
+def folder_of(run: Path, step: int) -> Path:
+    return run / FOLDER / f"{step:08d}"
+
+
+def newest(run: Path, warn: Warn) -> Checkpoint | None:
+    """The newest checkpoint that is whole; damaged ones are told through `warn`.
+
+    Returns: None where the run has none at all.
+    Raises: NetwrightError: R901: there are some and all of them are damaged.
+    """
+    found = steps(run)
+    for step in found:
+        try:
+            return load(folder_of(run, step))
+        except Damaged as reason:
+            warn(f"the checkpoint of step {step} is damaged ({reason}); using the one before it")
+    if found:
+        raise failure(
+            Code.R901,
+            f"expected a whole checkpoint in `{run / FOLDER}`, found {len(found)} damaged",
+            help="start again without `--resume`, in another folder (`-o`)",
+        )
+    return None
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint after checking every file of it.
+
+    Raises: Damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    names = verified_files(folder)
+    try:
+        weights = {
+            name.removeprefix(f"{WEIGHTS}/").removesuffix(".safetensors"): load_file(folder / name)
+            for name in names
+            if name.startswith(f"{WEIGHTS}/")
+        }
+        return Checkpoint(weights, load_file(folder / TENSORS), read_json(folder / DATA))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise Damaged(str(error)) from error
+
+
+def verified_files(folder: Path) -> list[str]:
+    """The files of a checkpoint, each with the sha256 that its manifest says.
+
+    Raises: Damaged.
+    """
+    try:
+        manifest = read_json(folder / MANIFEST)
+        digests = manifest["sha256"]
+        if manifest["format"] != FORMAT:
+            raise Damaged(f"format {manifest['format']}, not {FORMAT}")
+        for name, digest in digests.items():
+            if sha256(inner_path(folder, name)) != digest:
+                raise Damaged(f"`{name}` was changed")
+    except FileNotFoundError as error:
+        raise Damaged(f"`{Path(str(error.filename)).name}` is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"`{MANIFEST}` is not readable: {error}") from error
+    if {TENSORS, DATA} - digests.keys():
+        raise Damaged(f"`{MANIFEST}` does not list every file")
+    return list(digests)
+
+
+def load_weights(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights of one checkpoint: network -> state dict.
+
+    Raises: NetwrightError: R901: it is missing or damaged.
+    """
+    folder = folder_of(run, step)
+    try:
+        return {network: dict(tensors) for network, tensors in load(folder).weights.items()}
+    except Damaged as reason:
+        raise broken(folder, reason) from reason
+
+
+def broken(folder: Path, reason: object) -> NetwrightError:
+    return failure(
+        Code.R901,
+        f"the checkpoint `{folder}` can't be used: {reason}",
+        help="train again, or go on from an older checkpoint with `netwright train --resume`",
+    )
+
+
+def prune(run: Path, keep: Iterable[int]) -> None:
+    """Delete every checkpoint but those of the given steps."""
+    kept = set(keep)
+    for step in steps(run):
+        if step not in kept:
+            shutil.rmtree(folder_of(run, step), ignore_errors=True)

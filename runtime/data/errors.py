@@ -1,0 +1,40 @@
+"""The messages for data files that can't be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...compiler.diagnostics import Code, NetwrightError, failure
+
+
+def missing(path: Path) -> NetwrightError:
+    kind = "a folder" if path.is_dir() else "no such file"
+    return failure(
+        Code.F602,
+        f"expected the data file `{path}`, found {kind}",
+        help="paths are relative to the spec's folder; name another one with `--data-dir`",
+    )
+
+
+def damaged(path: Path, what: str) -> NetwrightError:
+    return failure(
+        Code.F602,
+        f"the data file `{path}` is damaged: {what}",
+        help="fetch or make the file again",
+    )
+
+
+def unreadable(path: Path, error: OSError) -> NetwrightError:
+    return failure(
+        Code.F602, f"expected to read the data file `{path}`, found: {error.strerror or error}"
+    )
+
+
+def lacking(path: Path, name: str, found: Iterable[str]) -> NetwrightError:
+    names = ", ".join(f"`{other}`" for other in found) or "none"
+    return failure(
+        Code.F601,
+        f"expected an array `{name}` in `{path}`, found {names}",
+        help=f"name the array that holds the field: `arrays: {{{name}: ...}}`",
+    )

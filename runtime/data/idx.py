@@ -1,0 +1,78 @@
+"""The IDX format of MNIST: a magic number, big-endian sizes, then the elements; gzipped or not.
+
+Source: http://yann.lecun.com/exdb/mnist, "The IDX file format".
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...compiler.diagnostics import NetwrightError
+from .errors import damaged, missing, unreadable
+
+ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+"""The third byte of the magic number -> numpy's element type."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+DENSEST = 1032
+"""How many bytes one byte of deflate can stand for at most."""
+
+
+def read_idx(path: Path) -> NDArray[Any]:
+    """Read an IDX file whole.
+
+    Returns: the array with its own shape; integers and floats in the machine's byte order.
+    Raises: NetwrightError: F602: the file is missing, unreadable, truncated or not IDX.
+    """
+    if not path.is_file():
+        raise missing(path)
+    try:
+        with path.open("rb") as plain:
+            zipped = plain.read(2) == GZIP_MAGIC
+            plain.seek(0)
+            most = path.stat().st_size * (DENSEST if zipped else 1)
+            if not zipped:
+                return _parse(path, plain, most)
+            with gzip.GzipFile(fileobj=plain) as unzipped:
+                return _parse(path, unzipped, most)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise damaged(path, f"its gzip data is cut short or damaged ({error})") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, most: int) -> NDArray[Any]:
+    dtype, shape = _header(path, file)
+    expected = math.prod(shape) * dtype.itemsize
+    if expected > most:  # before anything of that size is read
+        raise _wrong_size(path, shape, expected, None)
+    content = file.read(expected + 1)
+    if len(content) != expected:
+        raise _wrong_size(path, shape, expected, len(content))
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _header(path: Path, file: IO[bytes] | gzip.GzipFile) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in ELEMENTS:
+        raise damaged(
+            path, f"it begins with `{magic.hex(' ')}`, and IDX begins with `00 00`, type and rank"
+        )
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise damaged(path, f"it ends within its {magic[3]} sizes")
+    return np.dtype(ELEMENTS[magic[2]]), tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+
+
+def _wrong_size(
+    path: Path, shape: tuple[int, ...], expected: int, found: int | None
+) -> NetwrightError:
+    rest = "fewer" if found is None or found < expected else "more"
+    return damaged(path, f"its header promises {list(shape)}, {expected} bytes; it holds {rest}")

@@ -1,0 +1,27 @@
+"""From stored values to the network's input: the rule of compiler/objectives/fields.py in torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...compiler.objectives.fields import Field
+
+
+class Preprocess:
+    """(x - shift) * factor in float32, per channel (axis 1) where the field says so."""
+
+    def __init__(self, field: Field, device: torch.device) -> None:
+        shift, factor = field.affine()
+        rank = len(field.shape or ())
+        shape = (1, -1) + (1,) * (rank - 2) if len(shift) > 1 else ()
+        self._converts, self._transforms = field.is_converted, field.is_transformed
+        self._shift = torch.tensor(shift, device=device).reshape(shape)
+        self._factor = torch.tensor(factor, device=device).reshape(shape)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: as stored, [B, ...]. Returns: f32 of the same shape, or x itself without a rule."""
+        if not self._converts:
+            return x
+        x = x.float()
+        return (x - self._shift) * self._factor if self._transforms else x

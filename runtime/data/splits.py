@@ -1,0 +1,39 @@
+"""Which samples train, validate and test: drawn by a seed, with the classes' shares kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+def split(
+    count: int, fraction: float, seed: int, labels: NDArray[Any] | None = None
+) -> tuple[Indices, Indices]:
+    """Draw a part of the samples.
+
+    The samples are shuffled, sorted by label, and taken at even distances, so that the part holds
+    every class in its share to within one sample.
+
+    Args:
+        count: how many samples there are. fraction: the part to draw, 0 <= fraction < 1.
+        labels: [count]; None where the samples have no classes.
+    Returns: the indices that stay and those drawn, each ascending; floor(count * fraction) are
+        drawn, at least one if the fraction is above 0 and two samples are there.
+    """
+    wanted = min(int(count * fraction) or int(fraction > 0), count - 1)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(count)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    steps = np.arange(count + 1, dtype=np.int64) * wanted // count
+    drawn = np.diff(steps).astype(bool)
+    return np.sort(order[~drawn]), np.sort(order[drawn])
+
+
+def take(arrays: Mapping[str, NDArray[Any]], indices: Indices) -> dict[str, NDArray[Any]]:
+    """The samples of the given indices, of every field."""
+    return {name: array[indices] for name, array in arrays.items()}

@@ -1,0 +1,104 @@
+"""Measuring what was trained on a part of its data: a run in torch, or a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compiler.diagnostics import Code, failure
+from ..compiler.driver import Compilation, compile_spec
+from .bundle import SPEC, is_bundle
+from .data.dataset import Dataset, Part
+from .opening import check_trainable, read_data, settings_of
+from .runs import SPEC as RUN_SPEC
+from .runs import check_same_spec, read_run
+
+if TYPE_CHECKING:
+    from .session import Device
+
+
+def evaluate(
+    source: Path,
+    *,
+    split: Part = "test",
+    data_dir: Path | None = None,
+    device: str | None = None,
+) -> dict[str, float]:
+    """The losses and metrics of a run or a bundle.
+
+    Args:
+        source: a run's folder or a bundle. split: which samples.
+        data_dir: what the data's paths are relative to; a run remembers it, a bundle does not.
+        device: `auto`, `cpu` or `cuda`; None for what the spec says.
+    Returns: figure -> value, losses averaged over the samples.
+    Raises: NetwrightError: B801: the bundle; R901, R902: the run; F601, F602: the data;
+        R905: the device.
+    """
+    if is_bundle(source):
+        return _evaluate_bundle(source, split, data_dir, device)
+    return _evaluate_run(source, split, data_dir, device)
+
+
+def _data(compilation: Compilation, folder: Path, split: Part) -> Dataset:
+    check_trainable(compilation)
+    dataset = read_data(compilation, folder)
+    if not dataset.has(split):
+        raise failure(
+            Code.F601,
+            f"expected {split} samples, found none in the data of `{compilation.spec.name}`",
+            help="set some aside with `data: {split: {validation: 0.1}}`",
+        )
+    return dataset
+
+
+def _evaluate_run(
+    run: Path, split: Part, data_dir: Path | None, device: str | None
+) -> dict[str, float]:
+    recorded = read_run(run).get("data")
+    compilation = compile_spec(run / RUN_SPEC)
+    check_same_spec(run, compilation)
+    folder = data_dir or (Path(recorded) if isinstance(recorded, str) else run)
+    dataset = _data(compilation, folder, split)
+
+    from .checkpoint import load_weights
+    from .device import choose_device
+    from .export import tested_step
+    from .job import make_job
+    from .measure import measure
+    from .weights import restore
+
+    chosen = choose_device(device or compilation.spec.training.device)
+    job = make_job(compilation, dataset, chosen, run)
+    step, _ = tested_step(run)
+    restore(job.graphs, job.objective.networks, load_weights(run, step), run)
+    batches = {"train": job.train, "validation": job.validation, "test": job.test}[split]
+    assert batches is not None
+    return measure(job.objective, batches, 2 * job.settings.batch, job.figures(), step)
+
+
+def _evaluate_bundle(
+    folder: Path, split: Part, data_dir: Path | None, device: str | None
+) -> dict[str, float]:
+    from .session import load
+
+    bundle = load(folder, _session_device(device))
+    session = bundle.program("predict")
+    compilation = compile_spec(folder / SPEC)
+    dataset = _data(compilation, data_dir or folder, split)
+    objective = settings_of(compilation)
+    missing = {item.loss.output for item in objective.losses} - session.outputs.keys()
+    if missing:
+        raise failure(
+            Code.B802,
+            f"expected the program `predict` to give {', '.join(sorted(missing))}, which its "
+            "spec leaves out",
+            help="evaluate the run instead",
+        )
+
+    from .bundle_figures import bundle_figures
+
+    return bundle_figures(compilation, session, dataset, split)
+
+
+def _session_device(word: str | None) -> Device:
+    return "cuda" if word == "cuda" else "cpu" if word == "cpu" else "auto"

@@ -1,0 +1,271 @@
+"""From a checkpoint to a bundle: passes, ONNX, proof, manifest. Written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..compiler.diagnostics import Code, failure
+from ..compiler.driver import Compilation, compile_spec
+from ..compiler.ir.graph import Graph
+from ..compiler.ir.printer import print_graph
+from .bundle import FORMAT, MANIFEST, SPEC, WEIGHTS, FileRecord, Manifest, is_bundle
+from .checkpoint import load_weights, steps
+from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
+from .opening import check_trainable
+from .parity import check_parity, compare_program
+from .runs import SPEC as RUN_SPEC
+from .runs import SUMMARY, check_same_spec, versions
+from .signature import program_signature, symbol_bounds
+from .weights import for_onnx
+
+Arrays = Mapping[str, NDArray[Any]]
+Say = Callable[[str], object]
+
+BUNDLE = "bundle"
+"""The folder of a run's bundle, unless another is asked for."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """A bundle that was written. files: its ONNX files by program."""
+
+    folder: Path
+    files: Mapping[str, Path]
+    manifest: Manifest
+
+    def lines(self) -> Iterator[str]:
+        """What happened, for people."""
+        proof = self.manifest.parity
+        cases = len({(c["program"], str(c["sizes"])) for c in proof["cases"]})
+        yield (
+            f"torch and ONNX Runtime agree to {proof['largest']:.1e} of the largest output "
+            f"({cases} sizes, {proof['tolerance']:g} allowed)"
+        )
+        for name, path in self.files.items():
+            program = self.manifest.programs[name]
+            inputs = ", ".join(f"{port} {kind}" for port, kind in program.inputs.items())
+            outputs = ", ".join(f"{port} {kind}" for port, kind in program.outputs.items())
+            size = self.manifest.files[program.file].bytes
+            yield f"program {name}: {inputs} -> {outputs}"
+            yield f"wrote {path} ({size:,} bytes)"
+        yield f"bundle: {self.folder}"
+
+
+def export_run(
+    run: Path,
+    *,
+    output: Path | None = None,
+    opset: int | None = None,
+    with_weights: bool = False,
+    print_after: str | None = None,
+    say: Say | None = None,
+) -> ExportResult:
+    """Export the checkpoint that a run was tested with; the newest one if it is not finished.
+
+    Args:
+        output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced.
+        opset: None for the spec's. with_weights: add the weights, to train on from the bundle.
+        print_after: the name of a pass whose graphs are told through `say`.
+    Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
+        X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
+    """
+    compilation = compile_spec(run / RUN_SPEC)
+    check_same_spec(run, compilation)
+    step, metrics = tested_step(run)
+    weights = for_onnx(load_weights(run, step))
+    return export_weights(
+        compilation,
+        weights,
+        output or run / BUNDLE,
+        metrics=metrics,
+        opset=opset,
+        with_weights=with_weights,
+        print_after=print_after,
+        say=say,
+    )
+
+
+def tested_step(run: Path) -> tuple[int, dict[str, Any]]:
+    """The step that a finished run chose and its figures; else the newest checkpoint's step.
+
+    Raises: NetwrightError: R901: there is no checkpoint.
+    """
+    found = steps(run)
+    if not found:
+        raise failure(
+            Code.R901,
+            f"expected a checkpoint in `{run}`, found none",
+            help="train it with `netwright train`",
+        )
+    if not (run / SUMMARY).is_file():
+        return found[0], {}
+    try:
+        summary = read_json(run / SUMMARY)
+        step, metrics = int(summary["step"]), dict(summary["metrics"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise failure(
+            Code.R901,
+            f"`{run / SUMMARY}` is damaged: {error}",
+            help="write it anew with `netwright train --resume`",
+        ) from error
+    return step, metrics
+
+
+def export_weights(
+    compilation: Compilation,
+    weights: Arrays,
+    output: Path,
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    opset: int | None = None,
+    with_weights: bool = False,
+    print_after: str | None = None,
+    say: Say | None = None,
+) -> ExportResult:
+    """Export a compiled spec with given weights.
+
+    Args:
+        weights: `<network>.<tensor>` -> array, of every network that a program calls.
+        metrics: figures to record, by part of the data.
+    """
+    check_trainable(compilation)
+    _check_target(output)
+    programs = _chosen(compilation)
+    with new_folder(output) as draft:
+        for name, program in programs.items():
+            graph, used = _passes(program, weights, print_after, say)
+            _write_model(compilation, name, graph, used, draft, opset)
+        parity = _prove(compilation, programs, weights, draft)
+        _write_spec(compilation, draft)
+        if with_weights:
+            _write_weights(weights, draft / WEIGHTS)
+        manifest = _manifest(compilation, programs, draft, parity, metrics or {})
+        write_json(draft / MANIFEST, manifest.model_dump())
+    files = {name: output / _file(name) for name in programs}
+    return ExportResult(output, files, manifest)
+
+
+def _check_target(output: Path) -> None:
+    """A bundle may be replaced, anything else may not. Raises: NetwrightError: R903."""
+    if not output.exists() or is_bundle(output):
+        return
+    if not output.is_dir() or any(output.iterdir()):
+        raise failure(
+            Code.R903,
+            f"expected a bundle or a new folder to write to, found `{output}` with other content",
+            help="choose another folder with `-o`",
+        )
+
+
+def _chosen(compilation: Compilation) -> dict[str, Graph]:
+    wanted = compilation.spec.export.programs or list(compilation.programs)
+    return {name: compilation.programs[name] for name in wanted}
+
+
+def _file(program: str) -> str:
+    return f"{program}.onnx"
+
+
+def _passes(
+    program: Graph, weights: Arrays, print_after: str | None, say: Say | None
+) -> tuple[Graph, Arrays]:
+    from ..compiler.passes.pipeline import run_passes
+
+    def after(name: str, graph: Graph) -> None:
+        if say and name == print_after:
+            say(print_graph(graph))
+
+    return run_passes(program, weights, after=after)
+
+
+def _write_model(
+    compilation: Compilation,
+    name: str,
+    graph: Graph,
+    weights: Arrays,
+    draft: Path,
+    opset: int | None,
+) -> None:
+    from ..compiler.backends.onnx_model import build_model, save_model
+
+    metadata = {
+        "name": compilation.spec.name,
+        "program": name,
+        "spec_sha256": compilation.spec_hash,
+        "labels": json.dumps(compilation.labels),
+    }
+    chosen = opset or compilation.spec.export.opset
+    model = build_model(graph, weights, opset=chosen, metadata=metadata, name=name)
+    save_model(model, draft / _file(name))
+    _check_model(draft / _file(name))
+
+
+def _check_model(path: Path) -> None:
+    """ONNX's own checker; what it finds is a fault of the export, not of the user."""
+    import onnx
+
+    onnx.checker.check_model(path, full_check=True)
+
+
+def _prove(
+    compilation: Compilation, programs: Mapping[str, Graph], weights: Arrays, draft: Path
+) -> dict[str, Any]:
+    from .torch_programs import torch_programs
+
+    in_torch = torch_programs(compilation, weights)
+    comparisons = [
+        comparison
+        for name, program in programs.items()
+        for comparison in compare_program(
+            program, draft / _file(name), in_torch[name], compilation.fields
+        )
+    ]
+    return check_parity(comparisons, compilation.spec.export.tolerance)
+
+
+def _write_spec(compilation: Compilation, draft: Path) -> None:
+    write_text(draft / SPEC, compilation.resolved)
+    for name, text in compilation.libraries.items():
+        make_folder((draft / name).parent)
+        write_text(draft / name, text)
+
+
+def _write_weights(weights: Arrays, path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    with writing(path):
+        save_file(dict(weights), path)
+
+
+def _manifest(
+    compilation: Compilation,
+    programs: Mapping[str, Graph],
+    draft: Path,
+    parity: dict[str, Any],
+    metrics: Mapping[str, Any],
+) -> Manifest:
+    paths = sorted(path for path in draft.rglob("*") if path.is_file())
+    outputs = {output for program in programs.values() for output in program.outputs}
+    return Manifest(
+        format=FORMAT,
+        name=compilation.spec.name,
+        summary=compilation.spec.summary,
+        spec_sha256=compilation.spec_hash,
+        files={path.relative_to(draft).as_posix(): _record(path) for path in paths},
+        programs={name: program_signature(graph, _file(name)) for name, graph in programs.items()},
+        symbols=symbol_bounds(programs.values()),
+        labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
+        parity=parity,
+        metrics=dict(metrics),
+        versions=versions("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy"),
+    )
+
+
+def _record(path: Path) -> FileRecord:
+    return FileRecord(bytes=path.stat().st_size, sha256=sha256(path))

@@ -1,0 +1,82 @@
+"""What the runtime tells while it works: nothing in it prints, the caller chooses who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Begin:
+    """A run is about to take its first step.
+
+    epochs: None where the run is counted in steps. samples: of the training part.
+    step: steps that were done before, by the run that this one goes on from.
+    parameters: how many numbers are trained.
+    """
+
+    name: str
+    folder: Path
+    device: str
+    precision: str
+    parameters: int
+    samples: int
+    epochs: int | None
+    total_steps: int
+    steps_per_epoch: int
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    epoch: counted from 1. losses: means over the epoch so far, by name.
+    rate: samples per second of training alone. seconds_left: at this rate.
+    """
+
+    step: int
+    epoch: int
+    losses: Mapping[str, float]
+    lr: float
+    rate: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch, or the whole run, was evaluated.
+
+    losses: means over the epoch's training steps. seconds: of the whole run so far.
+    validation: figures by name; empty where nothing is set aside for validation.
+    best: whether this is the best epoch so far, where the spec asks to keep it.
+    """
+
+    step: int
+    epoch: int
+    losses: Mapping[str, float]
+    lr: float
+    rate: float
+    seconds: float
+    validation: Mapping[str, float]
+    best: bool
+
+
+class Observer:
+    """Listens to nothing; a subclass overrides what it wants to know."""
+
+    def begin(self, begin: Begin) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def epoch_end(self, epoch: EpochEnd) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Something that the user should know and that went well."""
+
+    def warn(self, text: str) -> None:
+        """Something that the user must not miss."""
+
+    def end(self) -> None:
+        """The run ended, in whatever way; always called after `begin`."""

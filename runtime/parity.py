@@ -1,0 +1,166 @@
+"""The proof of an export: each program in torch and in ONNX Runtime over a grid of sizes.
+
+torch runs the generated source in evaluation mode and float32 on the CPU. ONNX Runtime runs the
+very file that goes into the bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiler.diagnostics import Code, Diagnostic, NetwrightError
+from ..compiler.ir.graph import Graph, Value
+from ..compiler.ir.shapes import evaluate
+from ..compiler.objectives.fields import Field
+from .session import make_session, numpy_dtype
+from .signature import WORDS, size_grid
+
+Arrays = dict[str, NDArray[Any]]
+RunTorch = Callable[[Arrays], Arrays]
+SEED = 20
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output of one case.
+
+    relative: the largest difference, divided by the largest absolute value of torch's output.
+    """
+
+    program: str
+    sizes: Mapping[str, int]
+    output: str
+    relative: float
+    absolute: float
+
+    @property
+    def place(self) -> str:
+        sizes = ", ".join(f"{name}={size}" for name, size in self.sizes.items())
+        return f"`{self.output}` of `{self.program}`" + (f" at {sizes}" if sizes else "")
+
+
+def compare_program(
+    graph: Graph, model: Path, run_torch: RunTorch, fields: Mapping[str, Field]
+) -> list[Comparison]:
+    """Run a program both ways over the grid of its sizes.
+
+    Args:
+        model: the ONNX file. run_torch: inputs by name -> outputs by name.
+        fields: which values the inputs of these names may take.
+    """
+    session = make_session(model, "cpu")
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    found: list[Comparison] = []
+    for sizes in size_grid(graph):
+        inputs = sample_inputs(graph, sizes, fields, generator)
+        expected = run_torch(inputs)
+        actual = dict(zip(graph.outputs, session.run(list(graph.outputs), inputs), strict=True))
+        for name in graph.outputs:
+            relative, absolute = difference(expected[name], actual[name])
+            found.append(Comparison(graph.name, sizes, name, relative, absolute))
+    return found
+
+
+def sample_inputs(
+    graph: Graph,
+    sizes: Mapping[str, int],
+    fields: Mapping[str, Field],
+    generator: np.random.Generator,
+) -> Arrays:
+    """Random inputs of a program, within what their fields allow.
+
+    An input that no field describes is a standard normal number, or an integer of 0 or 1.
+    """
+    arrays = {v.name: _sample(v, sizes, fields.get(v.name), generator) for v in graph.inputs}
+    for name, field in fields.items():
+        if name in arrays and field.lengths in arrays:
+            longest = arrays[name].shape[1]
+            drawn = generator.integers(1, longest + 1, arrays[field.lengths].shape)
+            arrays[field.lengths] = drawn.astype(arrays[field.lengths].dtype)
+    return arrays
+
+
+def _sample(
+    value: Value, sizes: Mapping[str, int], field: Field | None, generator: np.random.Generator
+) -> NDArray[Any]:
+    shape = tuple(evaluate(size, sizes) for size in value.type.shape)
+    dtype = numpy_dtype(WORDS[value.type.dtype])
+    limits = field.raw_range if field else None
+    if dtype.kind in "iub":
+        low, high = (int(limit) for limit in limits) if limits else (0, 1)
+        total = field.class_total if field else None
+        return generator.integers(low, total or high + 1, shape).astype(dtype)
+    if limits:
+        return generator.uniform(limits[0], limits[1], shape).astype(dtype)
+    return generator.standard_normal(shape).astype(dtype)
+
+
+def difference(expected: NDArray[Any], actual: NDArray[Any]) -> tuple[float, float]:
+    """The largest difference, relative to the largest expected value and absolute.
+
+    Infinite where shapes or element types differ or a value is not finite in one of them alone.
+    """
+    if expected.shape != actual.shape or expected.dtype != actual.dtype:
+        return float("inf"), float("inf")
+    if expected.size == 0:
+        return 0.0, 0.0
+    left, right = expected.astype(np.float64), actual.astype(np.float64)
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return float("inf"), float("inf")
+    absolute = float(np.abs(left - right).max())
+    largest = float(np.abs(left).max())
+    return (absolute / largest if largest else absolute), absolute
+
+
+def check_parity(comparisons: Iterable[Comparison], tolerance: float) -> dict[str, Any]:
+    """The record of the proof for the manifest.
+
+    Raises: NetwrightError: X701: outputs differ beyond the tolerance, or are not finite.
+    """
+    found = list(comparisons)
+    wrong = [c for c in found if not c.relative <= tolerance]
+    if wrong:
+        raise NetwrightError(*[_mismatch(c, tolerance) for c in _worst_per_output(wrong)])
+    return {
+        "tolerance": tolerance,
+        "largest": max((c.relative for c in found), default=0.0),
+        "cases": [
+            {
+                "program": c.program,
+                "sizes": dict(c.sizes),
+                "output": c.output,
+                "relative": c.relative,
+                "absolute": c.absolute,
+            }
+            for c in found
+        ],
+    }
+
+
+def _worst_per_output(wrong: list[Comparison]) -> list[Comparison]:
+    worst: dict[tuple[str, str], Comparison] = {}
+    for comparison in wrong:
+        key = (comparison.program, comparison.output)
+        if key not in worst or comparison.relative > worst[key].relative:
+            worst[key] = comparison
+    return list(worst.values())
+
+
+def _mismatch(comparison: Comparison, tolerance: float) -> Diagnostic:
+    if np.isinf(comparison.relative):
+        found = "another shape, element type, or values that are not finite"
+    else:
+        found = f"a difference of {comparison.relative:.2g} ({comparison.absolute:.2g} absolute)"
+    return Diagnostic(
+        Code.X701,
+        f"expected torch and ONNX Runtime to agree within {tolerance:g} of the largest output, "
+        f"found {found} in {comparison.place}",
+        notes=("no bundle was written",),
+        help="raise `export.tolerance` if this is precise enough; large activations lose digits",
+    )

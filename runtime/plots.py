@@ -1,0 +1,153 @@
+"""Pictures of a run, drawn without a display. Written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .files import write_bytes
+
+INK, FAINT, GRID = "#1f2430", "#6b7280", "#e5e7eb"
+TRAIN, VALIDATION = "#2563eb", "#ea580c"
+COLORS = (VALIDATION, "#059669", "#9333ea", "#db2777", "#0891b2", "#ca8a04")
+WIDE = 30
+"""A loss that falls by more than this factor is drawn on a logarithmic scale."""
+
+NUMBERED = 20
+"""Up to this many classes, a confusion matrix has its counts written in."""
+
+LETTER = 0.08
+"""Inches that a letter of a class name takes, with a little room."""
+
+LABELLED = 60
+"""Up to this many classes, its axes name them."""
+
+
+def draw_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+    """Loss, the validation's figures and the learning rate over the epochs, as a PNG.
+
+    Args: history: the records of metrics.jsonl; nothing is drawn where there are none.
+    Raises: NetwrightError: R903.
+    """
+    if not history:
+        return
+    figures = [name for name in history[-1]["validation"] if name not in history[-1]["train"]]
+    panels = ["loss", *(["figures"] if figures else []), "learning rate"]
+    figure, axes = _panels(len(panels), title)
+    epochs = [record["epoch"] for record in history]
+    for axis, panel in zip(axes, panels, strict=True):
+        axis.set_title(panel, loc="left", color=INK, fontsize=11)
+        axis.set_xlabel("epoch", color=FAINT)
+        if panel == "loss":
+            _draw_loss(axis, history, epochs)
+        elif panel == "figures":
+            for color, name in zip(COLORS * len(figures), figures, strict=False):
+                _line(axis, epochs, [r["validation"].get(name) for r in history], name, color)
+            axis.set_title("validation", loc="left", color=INK, fontsize=11)
+        else:
+            _line(axis, epochs, [record["lr"] for record in history], "at the epoch's end", FAINT)
+            axis.set_ylim(bottom=0)
+        axis.legend(frameon=False, labelcolor=INK, fontsize=9)
+    _save(figure, path)
+
+
+def _draw_loss(axis: Any, history: Sequence[Mapping[str, Any]], epochs: list[int]) -> None:
+    names = list(history[-1]["train"])
+    for index, name in enumerate(names):
+        suffix = "" if name == "loss" else f" {name}"
+        color = TRAIN if index == 0 else COLORS[index % len(COLORS)]
+        _line(axis, epochs, [r["train"].get(name) for r in history], f"training{suffix}", color)
+    if "loss" in history[-1]["validation"]:
+        values = [r["validation"].get("loss") for r in history]
+        _line(axis, epochs, values, "validation", VALIDATION)
+    shown = [y for line in axis.get_lines() for y in line.get_ydata() if y > 0]
+    if shown and max(shown) > WIDE * min(shown):
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(bottom=0)
+
+
+def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: Path) -> None:
+    """A confusion matrix as a PNG: rows are true classes, shaded by their fractions.
+
+    Args: counts: [K][K]. names: of the K classes.
+    Raises: NetwrightError: R903.
+    """
+    import numpy as np
+
+    matrix = np.asarray(counts)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    edge = LETTER * max(map(len, names)) + 0.5
+    inner = min(10.0, 1.5 + 0.42 * len(names))
+    size = edge + inner + 0.4
+    figure, axis = _figure(size, size)
+    figure.subplots_adjust(edge / size, edge / size, (edge + inner) / size, (edge + inner) / size)
+    axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
+    _name_axes(axis, names)
+    if len(names) <= NUMBERED:
+        for row, column in np.argwhere(matrix > 0):
+            dark = shares[row, column] > 0.3
+            axis.text(
+                column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8,
+                color="white" if dark else INK,
+            )  # fmt: skip
+    right, total = int(matrix.trace()), int(matrix.sum())
+    axis.set_title(f"{right:,} of {total:,} right", loc="left", color=INK, fontsize=11)
+    _save(figure, path)
+
+
+def _name_axes(axis: Any, names: Sequence[str]) -> None:
+    axis.set_xlabel("predicted", color=FAINT)
+    axis.set_ylabel("true", color=FAINT)
+    axis.tick_params(length=0)
+    borders = [index + 0.5 for index in range(len(names) - 1)]
+    axis.hlines(borders, -0.5, len(names) - 0.5, color="white", linewidth=1.2)
+    axis.vlines(borders, -0.5, len(names) - 0.5, color="white", linewidth=1.2)
+    if len(names) > LABELLED:
+        return
+    long = max(map(len, names)) > 3
+    axis.set_xticks(
+        range(len(names)), names, rotation=45 if long else 0, ha="right" if long else "center"
+    )
+    axis.set_yticks(range(len(names)), names)
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """A figure of its own, apart from pyplot's global state, and its axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, columns)
+    for axis in [axes] if columns == 1 else axes:
+        axis.tick_params(colors=FAINT, labelsize=9)
+        for side in axis.spines.values():
+            side.set_visible(False)
+    return figure, axes
+
+
+def _panels(count: int, title: str) -> tuple[Any, list[Any]]:
+    width = 4.4 * count
+    figure, axes = _figure(width, 3.6, count)
+    figure.subplots_adjust(0.6 / width, 0.15, 1 - 0.15 / width, 0.8, wspace=0.25)
+    figure.suptitle(title, x=0.15 / width, ha="left", color=INK, fontsize=13, fontweight="bold")
+    for axis in axes:
+        axis.grid(color=GRID, linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    return figure, list(axes)
+
+
+def _line(axis: Any, x: list[int], values: list[float | None], name: str, color: str) -> None:
+    y = [float("nan") if value is None else value for value in values]
+    marker = "o" if len(x) <= 40 else None
+    axis.plot(x, y, color=color, label=name, linewidth=1.8, marker=marker, markersize=3.5)
+
+
+def _save(figure: Any, path: Path) -> None:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    write_bytes(path, content.getvalue())

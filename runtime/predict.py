@@ -1,0 +1,190 @@
+"""`predict`: a bundle on images, npy or npz files. Torch-free.
+
+An image becomes what the program's input says: its channels decide the colour mode (1: grey, 3:
+RGB, 4: RGBA), and its size must be the declared one. Nothing is resized, since a network answers
+for what it was trained on; resize images beforehand, and as its training data was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiler.diagnostics import Code, NetwrightError, failure
+from .bundle import Port
+from .files import write_bytes
+from .session import Arrays, Device, Session, load, quoted
+
+BATCH = 64
+"""How many samples run at once, which bounds the memory."""
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+SHOWN = 8
+"""How many numbers of an output without class names a line shows."""
+
+
+def predict_files(
+    bundle: Path,
+    inputs: Sequence[Path],
+    *,
+    program: str = "predict",
+    output: Path | None = None,
+    device: Device = "auto",
+) -> Iterator[str]:
+    """Run a program on files, each on its own.
+
+    Args:
+        inputs: images, `.npy` for a program with one input, `.npz` with its inputs by name.
+        output: an `.npz` file for all results, joined; None to show them as lines.
+    Returns: the lines to print: a line per sample, or where the results were written.
+    Raises: NetwrightError: B801: the bundle. B802: an input does not fit. R903: it can't be read,
+        or the results not be written. R905: the device.
+    """
+    opened = load(bundle, device)
+    session = opened.program(program)
+    found: list[Arrays] = []
+    for path in inputs:
+        results = session.in_batches(read_inputs(path, session), BATCH)
+        if output is None:
+            yield from _lines(path, results, opened.labels)
+        else:
+            found.append(results)
+    if output is not None:
+        _write(output, found)
+        yield f"wrote {output}"
+
+
+def read_inputs(path: Path, session: Session) -> Arrays:
+    """The inputs of a program from a file.
+
+    Raises: NetwrightError: B802, R903.
+    """
+    if not path.is_file():
+        raise failure(Code.R903, f"expected a file of inputs, found none at `{path}`")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        if path.suffix == ".npy":
+            return {_only(session, path): np.load(path, allow_pickle=False)}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise _unreadable(path, f"a damaged `{path.suffix}` file ({error})") from error
+    name = _only(session, path)
+    return {name: read_image(path, name, session.inputs[name])}
+
+
+def _unreadable(path: Path, found: str) -> NetwrightError:
+    return failure(
+        Code.R903,
+        f"expected an image, `.npy` or `.npz` file, found {found}: `{path}`",
+        help="arrays are saved with `numpy.save` or `numpy.savez`",
+    )
+
+
+def _only(session: Session, path: Path) -> str:
+    """The name of the sole input of a program."""
+    if len(session.inputs) > 1:
+        raise failure(
+            Code.B802,
+            f"expected the inputs {quoted(session.inputs)}, found the single array of `{path}`",
+            help="save them by name with `numpy.savez`",
+        )
+    return next(iter(session.inputs))
+
+
+def read_image(path: Path, name: str, port: Port) -> NDArray[Any]:
+    """An image file as a batch of one.
+
+    Returns: u8[1, C, H, W]. Raises: NetwrightError: B802: the program takes no images or ones of
+        another size. R903: the file is no image.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    channels = port.shape[1] if len(port.shape) == 4 else None
+    if port.dtype != "uint8" or channels not in MODES:
+        raise failure(
+            Code.B802,
+            f"expected `{name}` as {port}, found the image `{path}`",
+            help="image files fit inputs uint8[B, C, H, W] with 1, 3 or 4 channels; save an "
+            "array with `numpy.save`",
+        )
+    try:
+        with Image.open(path) as image:
+            array = np.asarray(image.convert(MODES[int(channels)]))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise _unreadable(path, str(error).partition("\n")[0]) from error
+    except Image.DecompressionBombError as error:
+        raise _unreadable(path, "an image of too many pixels") from error
+    _check_size(path, port, array.shape[1], array.shape[0])
+    planes = array[:, :, None] if array.ndim == 2 else array
+    return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
+
+
+def _check_size(path: Path, port: Port, width: int, height: int) -> None:
+    wanted = port.shape[2:]
+    fits = all(
+        not isinstance(size, int) or size == found
+        for size, found in zip(wanted, (height, width), strict=True)
+    )
+    if not fits:
+        raise failure(
+            Code.B802,
+            f"expected an image {wanted[1]} wide and {wanted[0]} high, found {width} x {height}: "
+            f"`{path}`",
+            help="resize it as the training images were",
+        )
+
+
+def _lines(path: Path, results: Arrays, labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    count = len(next(iter(results.values())))
+    for index in range(count):
+        place = str(path) if count == 1 else f"{path}[{index}]"
+        shown = [
+            _classes(values[index], labels[name])
+            if name in labels and values[index].ndim == 1
+            else f"{name} {_numbers(values[index])}"
+            for name, values in _worth_showing(results, labels).items()
+        ]
+        yield f"{place}: {'; '.join(shown)}"
+
+
+def _worth_showing(results: Arrays, labels: Mapping[str, Sequence[str]]) -> Arrays:
+    """Without logits whose probabilities are there too."""
+    probable = [name for name in results if name.endswith("probabilities") and name in labels]
+    if not probable:
+        return results
+    hidden = {name for name in results if name in labels and name not in probable}
+    return {name: values for name, values in results.items() if name not in hidden}
+
+
+def _classes(scores: NDArray[Any], names: Sequence[str]) -> str:
+    """The three best classes: `7 0.991, 1 0.006, 9 0.002`."""
+    best = np.argsort(-scores)[:3]
+    return ", ".join(f"{names[i]} {scores[i]:.3f}" for i in best)
+
+
+def _numbers(values: NDArray[Any]) -> str:
+    flat = values.reshape(-1)
+    text = ", ".join(f"{value:.4g}" for value in flat[:SHOWN])
+    more = f", ... ({values.dtype}{list(values.shape)})" if flat.size > SHOWN else ""
+    return text + more
+
+
+def _write(path: Path, found: Sequence[Arrays]) -> None:
+    import io
+
+    shapes = [{name: array.shape[1:] for name, array in results.items()} for results in found]
+    if any(other != shapes[0] for other in shapes):
+        raise failure(
+            Code.B802,
+            "expected results of one shape to join, found several; the inputs differ in size",
+            help="run the files one by one, or without `-o`",
+        )
+    content = io.BytesIO()
+    joined: dict[str, Any] = {n: np.concatenate([r[n] for r in found]) for n in found[0]}
+    np.savez(content, **joined)
+    write_bytes(path, content.getvalue())

@@ -1,0 +1,178 @@
+"""A run's folder: what is in it, and finding it again. Torch-free.
+
+runs/<name>-<n>/
+  run.json        what began the run: spec hash, data folder, device, versions
+  spec.yaml       the spec as compiled, and the libraries it imports
+  model.py        the source that was trained
+  metrics.jsonl   one line per epoch
+  checkpoints/    see checkpoint.py
+  curves.png  confusion.png  summary.json    when the run is done
+"""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..compiler.diagnostics import Code, NetwrightError, failure
+from ..compiler.driver import Compilation
+from .files import TEMPORARY, make_folder, new_folder, read_json, write_json, write_text
+
+RUNS = Path("runs")
+RUN = "run.json"
+SPEC = "spec.yaml"
+SOURCE = "model.py"
+METRICS = "metrics.jsonl"
+SUMMARY = "summary.json"
+CURVES = "curves.png"
+CONFUSION = "confusion.png"
+
+FORMAT = 1
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """What is at work: netwright, Python and the named packages, by their versions."""
+    found = {"netwright": __version__, "python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / RUN).is_file()
+
+
+def create_run(compilation: Compilation, output: Path | None, about: dict[str, Any]) -> Path:
+    """Make the folder of a new run.
+
+    Args:
+        output: where; None for the next free `runs/<name>-<n>`.
+        about: what to record in `run.json` beside the spec's name and hash.
+    Raises: NetwrightError: R903: the folder is taken or can't be written.
+    """
+    folder = output or next_folder(compilation.spec.name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise _taken(folder)
+    record = {
+        "format": FORMAT,
+        "name": compilation.spec.name,
+        "spec": compilation.file.name,
+        "spec_sha256": compilation.spec_hash,
+        **about,
+        "versions": versions("torch", "numpy", "torchmetrics", "safetensors"),
+    }
+    with new_folder(folder) as draft:
+        write_text(draft / SPEC, compilation.resolved)
+        for name, text in compilation.libraries.items():
+            make_folder((draft / name).parent)
+            write_text(draft / name, text)
+        write_text(draft / SOURCE, compilation.source)
+        write_json(draft / RUN, record)
+    return folder
+
+
+def _taken(folder: Path) -> NetwrightError:
+    if is_run(folder):
+        step = "go on with it with `--resume`, or choose another folder with `-o`"
+        return failure(Code.R903, f"expected a new folder, found a run in `{folder}`", help=step)
+    return failure(
+        Code.R903,
+        f"expected a new or empty folder, found `{folder}` with other content",
+        help="choose another folder with `-o`",
+    )
+
+
+def next_folder(name: str, parent: Path = RUNS) -> Path:
+    """`runs/<name>-<n>` with the smallest n above all that exist."""
+    return parent / f"{name}-{max(_numbers(name, parent), default=0) + 1}"
+
+
+def newest_folder(name: str, parent: Path = RUNS) -> Path:
+    """The last run of a spec.
+
+    Raises: NetwrightError: R901: there is none.
+    """
+    numbers = _numbers(name, parent)
+    if not numbers:
+        raise failure(
+            Code.R901,
+            f"expected a run to go on with, found none of `{name}` in `{parent}`",
+            help="start without `--resume`, or name the run's folder with `-o`",
+        )
+    return parent / f"{name}-{max(numbers)}"
+
+
+def _numbers(name: str, parent: Path) -> list[int]:
+    if not parent.is_dir():
+        return []
+    pattern = re.compile(rf"{re.escape(name)}-(\d{{1,9}})")
+    matches = (pattern.fullmatch(path.name) for path in parent.iterdir())
+    return [int(match[1]) for match in matches if match]
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` says.
+
+    Raises: NetwrightError: R901: the folder is no run, or its record is damaged.
+    """
+    if not is_run(folder):
+        raise failure(
+            Code.R901,
+            f"expected a run's folder, found no `{RUN}` in `{folder}`",
+            help="name the folder that `netwright train` made",
+        )
+    try:
+        record = read_json(folder / RUN)
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise ValueError(f"it is no record of format {FORMAT}")
+    except (OSError, ValueError) as error:
+        raise failure(
+            Code.R901, f"the record `{folder / RUN}` is damaged: {error}", help="train again"
+        ) from error
+    return record
+
+
+def check_same_spec(folder: Path, compilation: Compilation) -> None:
+    """Refuse to go on with a run of another spec.
+
+    Raises: NetwrightError: R902, with the lines that differ.
+    """
+    record = read_run(folder)
+    if record.get("spec_sha256") == compilation.spec_hash:
+        return
+    raise failure(
+        Code.R902,
+        f"expected the spec that the run `{folder}` began with, found another one",
+        notes=_differences(folder, compilation),
+        help="put the spec back, or start a new run without `--resume`",
+    )
+
+
+def _differences(folder: Path, compilation: Compilation) -> list[str]:
+    try:
+        old = (folder / SPEC).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    new = compilation.resolved.splitlines()
+    lines = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
+    changed = [line for line in lines if not line.startswith("@@")]
+    return [f"`{line[0]}` {line[1:].strip()}" for line in changed[:6]]
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a killed process left unfinished."""
+    import shutil
+
+    for path in [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""From the types of a program to the signature in a bundle's manifest. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..compiler.ir.graph import Graph, Value
+from ..compiler.ir.shapes import SPEC_DTYPES, Symbol
+from .bundle import Bounds, Port, Program
+
+WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
+
+
+def program_signature(graph: Graph, file: str) -> Program:
+    """The inputs and outputs of a program whose ONNX file has this name."""
+    return Program(
+        file=file,
+        inputs={value.name: _port(value) for value in graph.inputs},
+        outputs={name: _port(value) for name, value in graph.outputs.items()},
+    )
+
+
+def _port(value: Value) -> Port:
+    shape: list[int | str] = [s if isinstance(s, int) else str(s) for s in value.type.shape]
+    return Port(dtype=WORDS[value.type.dtype], shape=shape)
+
+
+def input_symbols(graphs: Iterable[Graph]) -> dict[str, Symbol]:
+    """Every symbolic size that the programs' inputs name."""
+    values = (value for graph in graphs for value in graph.inputs)
+    return {symbol.name: symbol for value in values for symbol in value.type.symbols()}
+
+
+def symbol_bounds(graphs: Iterable[Graph]) -> dict[str, Bounds]:
+    return {
+        name: Bounds(min=symbol.min, max=symbol.max, multiple_of=symbol.multiple_of)
+        for name, symbol in sorted(input_symbols(graphs).items())
+    }
+
+
+BATCHES = (1, 3)
+"""The batch sizes of the proof. One is the size that broadcasting mistakes hide behind."""
+
+
+def size_grid(graph: Graph) -> list[dict[str, int]]:
+    """Sizes for every symbol of a program's inputs: at least two batches and two lengths each.
+
+    Sizes are taken small and larger at once, and where there are several symbols besides the
+    batch, also one small and the next larger, which finds exchanged axes.
+    """
+    symbols = dict(sorted(input_symbols([graph]).items()))
+    others = [name for name in symbols if name != "B"]
+    grid = [{name: _sizes(s)[high] for name, s in symbols.items()} for high in (0, 1)]
+    for first in (0, 1) if others else ():
+        mixed = {n: _sizes(symbols[n])[(i + first) % 2] for i, n in enumerate(others)}
+        batch = {"B": _sizes(symbols["B"])[1 - first]} if "B" in symbols else {}
+        grid.append({**batch, **mixed})
+    return list(_different(grid))
+
+
+def _sizes(symbol: Symbol) -> tuple[int, int]:
+    """A small and a larger size that a symbol may have; the same where it has only one."""
+    step = symbol.multiple_of
+    if symbol.name == "B":
+        low, high = (max(symbol.min, size) for size in BATCHES)
+    else:
+        low, high = max(symbol.min, 2), max(symbol.min, 2) + 3 * step
+    low, high = (-(-size // step) * step for size in (low, high))
+    if symbol.max is not None:
+        most = symbol.max // step * step
+        low, high = min(low, most), min(high, most)
+    return low, high
+
+
+def _different(grid: list[dict[str, int]]) -> Iterator[dict[str, int]]:
+    seen: list[dict[str, int]] = []
+    for sizes in grid:
+        if sizes not in seen:
+            seen.append(sizes)
+            yield sizes

@@ -1,0 +1,87 @@
+"""`run`: what comes after training: export with proof, and a prediction from the ONNX file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..compiler.diagnostics import Code, failure
+from ..compiler.driver import Compilation
+from .bundle import Port
+from .export import ExportResult, export_run
+from .opening import class_names, read_data, settings_of
+from .runs import SOURCE, is_run, read_run
+from .session import load
+from .train import TrainResult
+
+SHOWN = 3
+"""How many samples are predicted."""
+
+
+def remove_run(folder: Path) -> None:
+    """Delete a run, to make room for another one.
+
+    Raises: NetwrightError: R903: the folder is no run, or it can't be deleted.
+    """
+    if not folder.exists():
+        return
+    if not is_run(folder):
+        raise failure(
+            Code.R903,
+            f"expected a run to replace, found `{folder}` with other content",
+            help="choose another folder with `-o`",
+        )
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise failure(
+            Code.R903, f"expected to delete `{folder}`, found: {error.strerror or error}"
+        ) from error
+
+
+def finish(compilation: Compilation, result: TrainResult) -> Iterator[str]:
+    """Export a finished run and use its bundle; the lines tell what was made and where."""
+    for part, figures in result.metrics.items():
+        yield f"{part}: {', '.join(f'{name} {value:.4f}' for name, value in figures.items())}"
+    exported = export_run(result.folder)
+    yield from exported.lines()
+    yield from _predictions(compilation, result, exported)
+    yield f"source: {result.folder / SOURCE}"
+    yield from (f"{kind}: {path}" for kind, path in result.files.items())
+    yield from _snippet(exported)
+
+
+def _predictions(
+    compilation: Compilation, result: TrainResult, exported: ExportResult
+) -> Iterator[str]:
+    """The first test samples, as ONNX Runtime answers."""
+    session = load(exported.folder, "cpu").program("predict")
+    dataset = read_data(compilation, Path(read_run(result.folder)["data"]))
+    samples = dataset.parts["test"]
+    results = session(**{name: samples[name][:SHOWN] for name in session.inputs})
+    for loss in (item.loss for item in settings_of(compilation).losses):
+        scores = results.get(loss.output)
+        if loss.kind == "classes" and scores is not None and scores.ndim == 2:
+            names = class_names(compilation, scores.shape[1])
+            found = ", ".join(names[index] for index in scores.argmax(axis=1))
+            true = ", ".join(names[index] for index in samples[loss.target][:SHOWN])
+            yield f"predicted from the ONNX file: {found} (true: {true})"
+            return
+    for name, array in results.items():
+        yield f"predicted from the ONNX file: {name} {list(array.shape)}"
+
+
+def _snippet(exported: ExportResult) -> Iterator[str]:
+    """Three lines of Python that need numpy and onnxruntime alone."""
+    program = exported.manifest.programs["predict"]
+    feeds = ", ".join(f'"{name}": {_zeros(port)}' for name, port in program.inputs.items())
+    yield "run it anywhere with numpy and onnxruntime alone:"
+    yield "  import numpy as np, onnxruntime as ort"
+    yield f'  session = ort.InferenceSession("{exported.files["predict"]}")'
+    yield f"  print(session.run(None, {{{feeds}}}))"
+
+
+def _zeros(port: Port) -> str:
+    shape = tuple(size if isinstance(size, int) else 1 for size in port.shape)
+    return f'np.zeros({shape}, "{port.dtype}")'

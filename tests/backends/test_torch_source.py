@@ -1,0 +1,592 @@
+"""Generated PyTorch: classes, state-dict names, and what the modules compute."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from netwright.compiler.backends.torch_source import generate
+from netwright.compiler.diagnostics import Code, NetwrightError
+from netwright.compiler.driver import check
+from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.graph import Graph
+from netwright.compiler.ir.shapes import parse_type
+from netwright.compiler.language.arguments import build
+from netwright.compiler.ops.base import REGISTRY, Example, Op
+from netwright.compiler.reserved import MODULE_ATTRIBUTES
+from torch import Tensor, nn
+
+from tests.conftest import Golden
+from tests.onnx_tools import op
+from tests.torch_tools import compiled, network, networks, same, shapes
+
+GOLDENS = Path(__file__).parent
+ZOO = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
+
+RESIDUAL = """
+blocks:
+  Residual:
+    params: {channels: int, stride: {type: int, default: 1}}
+    inputs: {x: {shape: [B, C, H, W]}}
+    layers:
+      - {id: conv1, conv2d: {channels: $channels, kernel: 3, stride: $stride, bias: false}}
+      - {id: bn1, batch_norm: {}}
+      - relu
+      - {id: main, conv2d: {channels: $channels, kernel: 3}}
+      - {id: skip, from: x, conv2d: {channels: $channels, kernel: 1, stride: $stride},
+         when: $(C != channels)}
+      - {from: [main, skip], add: {}}
+      - relu
+networks:
+  classifier:
+    inputs: {image: {shape: [B, 3, 8, 8]}}
+    layers:
+      - {id: stem, conv2d: {channels: 4, kernel: 3}}
+      - {id: stage1, Residual: {channels: 4}, repeat: 3}
+      - {id: stage2, Residual: {channels: 8, stride: 2}}
+      - global_avg_pool
+      - {id: head, linear: 5}
+    outputs: logits
+"""
+
+
+class Residual(nn.Module):
+    def __init__(self, inputs: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.main = nn.Conv2d(channels, channels, 3, 1, 1)
+        if inputs != channels:
+            self.skip = nn.Conv2d(inputs, channels, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        main = self.main(torch.relu(self.bn1(self.conv1(x))))
+        return torch.relu(main + (self.skip(x) if hasattr(self, "skip") else x))
+
+
+class Classifier(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 1, 1)
+        self.stage1 = nn.Sequential(*(Residual(4, 4) for _ in range(3)))
+        self.stage2 = Residual(4, 8, 2)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.stage2(self.stage1(self.stem(image))).mean((2, 3)))
+
+
+def classes(source: str) -> list[str]:
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+
+
+def test_a_file_reads_as_if_written_by_hand(golden: Golden) -> None:
+    golden(GOLDENS / "residual.py.txt", compiled(RESIDUAL).source)
+
+
+def test_a_residual_network_computes_what_the_handwritten_one_does() -> None:
+    assert same(network(RESIDUAL), Classifier(), torch.randn(2, 3, 8, 8))
+
+
+def test_instances_of_a_block_share_one_class() -> None:
+    source = compiled(RESIDUAL).source
+    assert classes(source) == ["Residual", "Classifier"]
+    assert "Residual(8, stride=2, skip=True)" in source
+    assert "nn.Sequential(*(Residual(4) for _ in range(3)))" in source
+
+
+def test_numbers_that_differ_become_arguments() -> None:
+    source = compiled("""
+blocks:
+  Mlp:
+    params: {hidden: int, out: int}
+    inputs: {x: {shape: [B, C]}}
+    layers: [{linear: $hidden}, {mul: $(hidden * 0.5)}, {linear: $(4 * hidden)}, {linear: $out}]
+networks:
+  net:
+    inputs: {x: {shape: [B, 6]}}
+    layers: [{Mlp: {hidden: 3, out: 7}}, {Mlp: {hidden: 5, out: 7}}]
+    outputs: y
+""").source
+    signature = "def __init__(self, in_features: int, hidden: int, mul_0_value: float) -> None:"
+    assert signature in source
+    assert "nn.Linear(hidden, hidden * 4)" in source
+    assert "nn.Linear(hidden * 4, 7)" in source
+    assert "x = x * self.mul_0_value" in source
+    assert "Mlp(6, 3, mul_0_value=1.5)" in source
+
+
+def test_an_optional_layer_is_left_out_by_a_flag() -> None:
+    """MobileNet's addition has two inputs: where it is left out, one of them passes through."""
+    text = """
+blocks:
+  Inverted:
+    params: {channels: int}
+    inputs: {x: {shape: [B, C]}}
+    layers:
+      - {id: main, linear: $channels}
+      - {from: [x, main], add: {}, when: $(C == channels), else: main}
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}}
+    layers: [{id: a, Inverted: {channels: 4}}, {id: b, Inverted: {channels: 2}}]
+    outputs: y
+"""
+    source = compiled(text).source
+    assert classes(source) == ["Inverted", "Net"]
+    assert "return x + y if self.residual else y" in source
+    net, x = network(text), torch.randn(3, 4)
+    assert torch.allclose(net(x), net.b.main(x + net.a.main(x)))
+
+
+def test_a_flag_is_the_parameter_that_decides() -> None:
+    text = """
+blocks:
+  Inner:
+    inputs: {x: {shape: [B, C]}, t: {shape: [B, D]}}
+    layers: [{from: t, linear: $C}, {from: [prev, x], add: {}}, tanh]
+  Outer:
+    params: {deep: bool, width: int}
+    inputs: {x: {shape: [B, C]}, t: {shape: [B, D]}}
+    layers:
+      - {id: fc, from: x, linear: {features: $width}}
+      - {id: inner, from: {x: fc, t: t}, Inner: {}, repeat: 2, when: $deep, else: fc}
+      - {id: gain, scale: {axis: 1}, when: $deep}
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}, t: {shape: [B, 3]}}
+    layers:
+      - {id: a, from: {x: x, t: t}, Outer: {deep: true, width: 6}}
+      - {id: b, from: {t: t}, Outer: {deep: false, width: 5}}
+    outputs: y
+"""
+    source = compiled(text).source
+    assert classes(source) == ["Inner", "Outer", "Net"]
+    assert "def __init__(self, in_features: int, deep: bool, width: int) -> None:" in source
+    net, x, t = network(text), torch.randn(2, 4), torch.randn(2, 3)
+    y = net.a.fc(x)
+    for inner in net.a.inner:
+        y = torch.tanh(inner.linear_0(t) + y)
+    assert torch.allclose(net(x, t), net.b.fc(y * net.a.gain))
+
+
+def test_different_wiring_makes_different_classes() -> None:
+    source = compiled("""
+blocks:
+  Act:
+    params: {soft: bool}
+    inputs: {x: {shape: [B, C]}}
+    layers:
+      - {id: a, linear: $C}
+      - {when: $soft, tanh: {}}
+      - {when: $(not soft), relu: {}}
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}}
+    layers: [{Act: {soft: true}}, {Act: {soft: false}}, {Act: {soft: false}}]
+    outputs: y
+""").source
+    assert classes(source) == ["Act2", "Act", "Net"]
+    assert "The variant that stands at `Act_0`." in source
+
+
+def test_groups_are_sequentials_or_classes() -> None:
+    text = """
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}}
+    layers:
+      - {id: chain, layers: [{linear: 4}, relu, {linear: 4}]}
+      - {id: named, layers: [{id: fc, linear: 4}, {id: norm, layer_norm: {}}]}
+      - id: skipping
+        layers: [{id: fc, linear: 4}, tanh, {from: [prev, fc], add: {}}]
+      - id: gaps
+        layers: [{id: 0, linear: 4}, {id: 3, linear: 4}, {id: gain, scale: {axis: 1}}]
+    outputs: y
+"""
+    source = compiled(text).source
+    assert classes(source) == ["Skipping", "Gaps", "Net"]
+    assert "class Gaps(nn.ModuleDict):" in source
+    assert "OrderedDict(" in source
+    net, x = network(text), torch.randn(2, 4)
+    assert list(shapes(net)) == [
+        *("chain.0.weight", "chain.0.bias", "chain.2.weight", "chain.2.bias"),
+        *("named.fc.weight", "named.fc.bias", "named.norm.weight", "named.norm.bias"),
+        *("skipping.fc.weight", "skipping.fc.bias"),
+        *("gaps.gain", "gaps.0.weight", "gaps.0.bias", "gaps.3.weight", "gaps.3.bias"),
+    ]
+    y = net.named(net.chain(x))
+    fc = net.skipping.fc(y)
+    y = net.gaps["3"](net.gaps["0"](fc.tanh() + fc)) * net.gaps.gain
+    assert torch.allclose(net(x), y)
+
+
+def test_a_numbered_block_is_an_nn_sequential() -> None:
+    source = compiled("""
+blocks:
+  ConvNorm:
+    params: {channels: int, kernel: int}
+    inputs: {x: {shape: [B, C, H, W]}}
+    layers:
+      - {id: 0, conv2d: {channels: $channels, kernel: $kernel, bias: false, init: kaiming_normal}}
+      - {id: 1, batch_norm: {}}
+      - {id: 2, relu6: {}}
+networks:
+  net:
+    inputs: {x: {shape: [B, 3, 8, 8]}}
+    layers:
+      - {ConvNorm: {channels: 4, kernel: 3}}
+      - {ConvNorm: {channels: 8, kernel: 1}}
+    outputs: y
+""").source
+    assert "class ConvNorm(nn.Sequential):" in source
+    assert "padding=kernel // 2" in source
+    assert "nn.init.kaiming_normal_(self[0].weight" in source
+
+
+SHARED = """
+networks:
+  siamese:
+    inputs: {left: {shape: [B, 3, 8, 8]}, right: {shape: [B, 3, 8, 8]}}
+    layers:
+      - id: features
+        from: left
+        layers: [{conv2d: {channels: 4, kernel: 3}}, batch_norm, relu, global_avg_pool]
+      - {id: features_right, from: right, share: features}
+      - {id: code, from: features, linear: 5}
+      - {id: code_right, from: features_right, share: code}
+      - id: inside
+        layers: [tanh, {share: mix}, {from: [prev, code], add: {}}]
+        when: $(1 == 2)
+      - {from: [code, code_right], sub: {}}
+    outputs: difference
+"""
+
+
+def test_share_calls_the_owner_again() -> None:
+    net = network(SHARED)
+    left, right = torch.randn(2, 2, 3, 8, 8)
+    apart = net.code(net.features(left)) - net.code(net.features(right))
+    assert torch.allclose(net(left, right), apart)
+    assert "features_right" not in dict(net.named_modules())
+
+
+def test_a_group_may_share_a_layer_from_outside() -> None:
+    text = """
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}}
+    layers:
+      - {id: a, linear: 4}
+      - {id: branch, layers: [relu, {share: a}, {from: [prev, a], mul: {}}]}
+    outputs: y
+"""
+    net, x = network(text), torch.randn(2, 4)
+    assert "def forward(self, x: Tensor, a: nn.Module) -> Tensor:" in compiled(text).source
+    assert torch.allclose(net(x), net.a(net.a(x).relu()) * net.a(x))
+
+
+def test_share_of_a_block_whose_layers_depend_on_the_input() -> None:
+    """The owner's module can't be called: its reshape is for another size."""
+    text = """
+blocks:
+  Fold:
+    inputs: {x: {shape: [B, T, C]}}
+    layers: [{linear: 6}, {reshape: {to: [$(T * 3), 2]}}, {linear: 1}]
+networks:
+  net:
+    inputs: {x: {shape: [B, 4, 3]}, z: {shape: [B, 2, 3]}}
+    layers:
+      - {id: a, from: x, Fold: {}}
+      - {id: b, from: z, share: a}
+      - {from: [a, b], concat: {axis: 1}}
+    outputs: y
+"""
+    net, x, z = network(text), torch.randn(5, 4, 3), torch.randn(5, 2, 3)
+    fold = [net.a.linear_1(net.a.linear_0(v).reshape(5, -1, 2)) for v in (x, z)]
+    assert torch.allclose(net(x, z), torch.cat(fold, 1))
+
+
+def test_a_tied_weight_is_stored_once() -> None:
+    text = """
+dims: {T: {max: 9}}
+networks:
+  lm:
+    inputs: {tokens: {shape: [B, T], dtype: int64}}
+    layers:
+      - {id: tokens_table, embedding: {size: 11, dim: 4}}
+      - {id: head, linear: 11, tie: {weight: tokens_table.weight}}
+    outputs: logits
+"""
+    lm, tokens = network(text), torch.randint(0, 11, (2, 5))
+    assert list(shapes(lm)) == ["tokens_table.weight", "head.bias"]
+    table = lm.tokens_table.weight
+    assert torch.allclose(lm(tokens), F.linear(table[tokens], table, lm.head.bias))
+
+
+def test_ties_across_networks() -> None:
+    text = """
+networks:
+  encoder:
+    inputs: {x: {shape: [B, 6]}}
+    layers: [{id: fc1, linear: 4}, relu, {id: fc2, linear: {features: 2, bias: false}}]
+    outputs: code
+  decoder:
+    inputs: {code: {shape: [B, 2]}}
+    layers:
+      - {id: fc3, linear: 4, tie: {weight: {of: encoder.fc2.weight, transpose: true}}}
+      - id: deep
+        layers:
+          - {linear: {features: 6, bias: false},
+             tie: {weight: {of: encoder.fc1.weight, transpose: true}}}
+          - mul: 2.0
+    outputs: image
+"""
+    built = networks(text)
+    encoder, decoder, code = built["encoder"], built["decoder"], torch.randn(3, 2)
+    assert shapes(decoder) == {"fc3.bias": (4,)}
+    hidden = code @ encoder.fc2.weight + decoder.fc3.bias
+    assert torch.allclose(decoder(code), 2 * hidden @ encoder.fc1.weight)
+    assert len(list(decoder.parameters())) == 1
+
+
+def test_a_tied_convolution_and_a_tied_norm() -> None:
+    """A convolution has a function that takes weights; a norm is applied with functional_call."""
+    text = """
+networks:
+  net:
+    inputs: {x: {shape: [B, 4, 8]}}
+    layers:
+      - {id: c1, conv1d: {channels: 4, kernel: 3}}
+      - {id: n1, group_norm: 2}
+      - {id: c2, conv1d: {channels: 4, kernel: 3, dilation: 2}, tie: {weight: c1.weight}}
+      - {id: n2, group_norm: 4, tie: {weight: n1.weight, bias: n1.bias}}
+    outputs: y
+"""
+    net, x = network(text), torch.randn(2, 4, 8)
+    y = F.conv1d(net.n1(net.c1(x)), net.c1.weight, net.c2.bias, padding=2, dilation=2)
+    assert torch.allclose(net(x), F.group_norm(y, 4, net.n1.weight, net.n1.bias), atol=1e-6)
+
+
+def test_a_repeat_with_a_second_input_is_a_loop() -> None:
+    text = """
+blocks:
+  Step:
+    inputs: {x: {shape: [B, C]}, t: {shape: [B, D]}}
+    layers: [{from: t, linear: $C}, {from: [prev, x], add: {}}, tanh]
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}, t: {shape: [B, 3]}}
+    layers: [{id: steps, from: {x: x, t: t}, Step: {}, repeat: 3}]
+    outputs: y
+"""
+    source = compiled(text).source
+    assert "for step in self.steps:\n            x = step(x, t)\n" in source
+    net, x, t = network(text), torch.randn(2, 4), torch.randn(2, 3)
+    y = x
+    for step in net.steps:
+        y = torch.tanh(step.linear_0(t) + y)
+    assert torch.allclose(net(x, t), y)
+
+
+def test_copies_whose_results_are_read_one_by_one() -> None:
+    net = network("""
+blocks:
+  Down:
+    inputs: {x: {shape: [B, C]}}
+    layers: [{id: keep, linear: $C}, {id: less, linear: $(C // 2)}]
+    outputs: {y: less, skip: keep}
+networks:
+  net:
+    inputs: {x: {shape: [B, 8]}}
+    layers:
+      - {id: down, Down: {}, repeat: 2}
+      - {from: [down.1.skip, down.0], add: {}}
+    outputs: y
+""")
+    x = torch.randn(3, 8)
+    first = net.down[0].less(net.down[0].keep(x))
+    assert torch.allclose(net(x), net.down[1].keep(first) + first)
+
+
+def test_repeated_bare_tensors_are_a_parameter_list() -> None:
+    net = network("""
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}}
+    layers: [{id: scales, scale: {axis: 1}, repeat: 2}]
+    outputs: y
+""")
+    assert list(shapes(net)) == ["scales.0", "scales.1"]
+    x = torch.randn(2, 4)
+    assert torch.allclose(net(x), x * net.scales[0] * net.scales[1])
+
+
+def test_several_outputs_are_a_named_tuple() -> None:
+    text = """
+networks:
+  encoder:
+    inputs: {x: {shape: [B, 4]}}
+    layers: [{id: mean, from: x, linear: 2}, {id: spread, from: x, linear: 2}]
+    outputs: {mean: mean, logvar: spread}
+"""
+    encoder = network(text)
+    result = encoder(torch.randn(2, 4))
+    assert result._fields == ("mean", "logvar")
+    assert "mean: Tensor  # f32[B, 2]" in compiled(text).source
+
+
+def test_symbolic_sizes_are_read_off_tensors() -> None:
+    text = """
+dims: {H: {max: 64}, W: {max: 64}}
+blocks:
+  Tokens:
+    inputs: {x: {shape: [B, C, H, W]}}
+    layers:
+      - {reshape: {to: [$C, $(H * W)]}}
+      - {permute: [0, 2, 1]}
+      - {linear: 2}
+      - {permute: [0, 2, 1]}
+      - {reshape: {to: [2, $H, $W]}}
+networks:
+  net:
+    inputs: {image: {shape: [B, 3, H, W]}}
+    layers: [{id: tokens, Tokens: {}}]
+    outputs: y
+"""
+    net = network(text)
+    for height, width in ((4, 6), (1, 3)):
+        image = torch.randn(2, 3, height, width)
+        tokens = net.tokens.linear_0(image.flatten(2).transpose(1, 2))
+        expected = tokens.transpose(1, 2).reshape(2, 2, height, width)
+        assert torch.allclose(net(image), expected)
+
+
+ODD = """
+blocks:
+  Tensor:
+    inputs: {x: {shape: [B, C]}}
+    layers: [{id: torch, linear: $C}, {id: x_, relu: {}}, {from: [prev, torch], add: {}}]
+  F:
+    layers: [{id: lambda, linear: 4}, tanh]
+networks:
+  nn:
+    inputs: {input: {shape: [B, 4]}, class: {shape: [B, 4]}}
+    layers:
+      - {id: print, from: input, Tensor: {}}
+      - {id: None, F: {}}
+      - {from: [prev, class, input], add: {}}
+      - {id: range, linear: 4}
+      - {id: math, mul: 2.0}
+      - {from: [range, math], add: {}}
+    outputs: {return: math, def: prev}
+"""
+
+
+def test_names_of_a_spec_hide_nothing() -> None:
+    """Keywords, builtins, and the names that the file itself uses."""
+    net = network(ODD)
+    x, other = torch.randn(2, 4), torch.randn(2, 4)
+    inner = net.print.torch(x)
+    y = torch.tanh(net.get_submodule("None.lambda")(inner.relu() + inner))
+    y = net.range(y + other + x)
+    result = net(x, other)
+    assert torch.allclose(result[0], y * 2)
+    assert torch.allclose(result[1], y * 3)
+
+
+def test_an_id_that_pytorch_uses_is_refused() -> None:
+    layers = "[{id: train, linear: 2}]"
+    text = f"networks: {{n: {{inputs: {{x: {{shape: [B, 4]}}}}, layers: {layers}, outputs: y}}}}"
+    with pytest.raises(AssertionError, match="`train` is a method of PyTorch's modules"):
+        compiled(text)
+    builder = GraphBuilder("net")
+    x = builder.input("x", "f32[B, 4]")
+    graph = builder.graph(y=builder.add("half", op("linear", features=2), x))
+    with pytest.raises(NetwrightError) as refusal:
+        generate({"net": graph}, title="", origin="")
+    assert refusal.value.diagnostics[0].code is Code.G304
+
+
+def test_the_refused_ids_are_those_of_pytorch() -> None:
+    own = {*dir(nn.Module()), *dir(nn.Sequential())}
+    assert {name for name in own if not name.startswith("_")} <= MODULE_ATTRIBUTES
+
+
+def test_no_text_of_a_spec_is_code() -> None:
+    title = 'x"""\nimport os\n# \\" \u202e " + exit() + "'
+    graphs = compiled(RESIDUAL).graphs
+    source = generate(graphs, title=title, origin='a"""b\n.yaml')
+    tree = ast.parse(source)
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    assert {alias.name for node in imported for alias in node.names} == {"torch.nn.functional"}
+    assert "\u202e" not in source
+
+
+def assert_formatted(*sources: str, folder: Path) -> None:
+    """ruff has nothing to change in the sources, and nothing to say of them."""
+    for number, source in enumerate(dict.fromkeys(sources)):
+        (folder / f"model_{number}.py").write_text(source)
+    ruff = shutil.which("ruff") or str(Path(sys.executable).with_name("ruff"))
+    for command in (
+        ["format", "--diff", "--line-length", "100"],
+        ["check", "--line-length", "100", "--select", "E,F,I,N,UP", "--ignore", "N812"],
+    ):
+        done = subprocess.run(
+            [ruff, *command, "--isolated", str(folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_zoo_is_formatted_and_needs_torch_alone(tmp_path: Path) -> None:
+    sources = []
+    for path in ZOO:
+        compilation = check(path)
+        spec, origin = compilation.spec, compilation.file.name
+        source = generate(
+            compilation.graphs,
+            compilation.programs,
+            title=spec.summary or spec.name,
+            origin=origin,
+        )
+        assert source == compilation.source  # the same text each time
+        modules = re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE)
+        assert set(modules) <= {"torch", "typing", "collections"}
+        sources.append(source)
+    assert_formatted(*sources, folder=tmp_path)
+
+
+def example_graph(cls: type[Op], example: Example) -> Graph:
+    """A network with one layer."""
+    builder = GraphBuilder("net")
+    given: list[str | None] = []
+    for port in cls.ports:
+        types = example.types.get(port.name)
+        given += types if isinstance(types, list) else [types]
+    values = [
+        builder.input(f"in_{place}", parse_type(text, example.symbols)) if text else None
+        for place, text in enumerate(given)
+    ]
+    made = builder.add_n("layer", build(cls, yaml.safe_load(example.arguments)), *values)
+    return builder.graph(**{f"out_{place}": value for place, value in enumerate(made)})
+
+
+def test_every_operator_is_formatted(tmp_path: Path) -> None:
+    graphs = [example_graph(cls, example) for cls in REGISTRY.values() for example in cls.examples]
+    sources = [generate({"net": graph}, title="A layer.", origin="test") for graph in graphs]
+    assert_formatted(*sources, folder=tmp_path)
+
+
+def test_resnet50_has_one_block_class() -> None:
+    (path,) = (path for path in ZOO if path.stem == "resnet50")
+    source = check(path).source
+    names = ["RescaleChannels", "Bottleneck", "Classifier", "PredictOutput", "Predict"]
+    assert classes(source) == names

@@ -1,0 +1,41 @@
+"""What all tests share: goldens, and how Hypothesis draws."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# No deadline: equal work varies on a shared machine. In CI the same examples are drawn every time.
+settings.register_profile("netwright", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("netwright")
+
+Golden = Callable[[Path, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-goldens", action="store_true", help="write recorded texts anew; never in CI"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare a text with the one recorded in a file: `golden(path, text)`.
+
+    With `--update-goldens` the file is written instead, and its diff is to be read as carefully as
+    code. Where the variable `CI` is set nothing is ever written.
+    """
+    update = request.config.getoption("--update-goldens") and not os.environ.get("CI")
+
+    def compare(path: Path, text: str) -> None:
+        if update:
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
+        assert path.exists(), f"no golden {path.name}; `pytest --update-goldens` writes it"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare

@@ -1,0 +1,56 @@
+"""A small spec for tests of the runtime, and how tests compile it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netwright.compiler.driver import Compilation, check_source
+from netwright.compiler.render import render
+from netwright.compiler.source import SourceFile
+
+SPEC = """\
+spec: v1
+name: tiny_digits
+params: {width: 8}
+data:
+  source: digits
+  fields: {image: {augment: [{shift: 1}, {noise: 0.05}]}}
+  split: {validation: 0.2}
+networks:
+  classifier:
+    inputs: {image: {shape: [B, 1, 8, 8]}}
+    layers:
+      - conv2d: {channels: $width, kernel: 3, bias: false}
+      - batch_norm
+      - relu
+      - max_pool2d: 2
+      - flatten
+      - dropout: 0.1
+      - linear: 10
+    outputs: logits
+objective:
+  supervised:
+    network: classifier
+    losses: [{cross_entropy: {output: logits, target: label}}]
+    metrics: [accuracy, {top_k: 3}]
+training:
+  seed: 3
+  batch: 64
+  epochs: 4
+  optimizer: {adamw: {lr: 1e-2}}
+  schedule: one_cycle
+  clip_norm: 1.0
+  checkpoint: {best: accuracy}
+"""
+
+
+def compile_text(
+    changes: dict[str, str] | None = None, *, text: str = SPEC, folder: Path = Path()
+) -> Compilation:
+    """Compile a spec's text after replacing parts of it, each of which it must have."""
+    for old, new in (changes or {}).items():
+        assert old in text, old
+        text = text.replace(old, new)
+    compilation = check_source(SourceFile("tiny_digits.yaml", text), folder)
+    assert not compilation.has_errors, render(compilation.diagnostics, "text")
+    return compilation

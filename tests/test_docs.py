@@ -1,0 +1,110 @@
+"""The documents: their examples check, their links lead somewhere, generated pages are current."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import netwright.compiler.ops  # noqa: F401 - fills the registry
+import pytest
+from netwright.compiler import explanations, reference
+from netwright.compiler.diagnostics import Code
+from netwright.compiler.driver import compile_spec
+from netwright.compiler.ops.base import REGISTRY
+from netwright.compiler.plugins import load_plugin
+from netwright.compiler.render import render
+
+from .codes import diagnostics_of
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "compiler" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+FOLDERS = {path.name for folder in (ROOT, ROOT / "compiler") for path in folder.iterdir()}
+"""What a path in a page may begin with: it is then relative to the page, or to the root."""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in one language."""
+    fenced = rf"^```{language}\n(.*?)^```$"
+    return re.findall(fenced, page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+SPECS = [
+    pytest.param(page, text, id=f"{name_of(page)}:{re.findall(r'^name: (.*)$', text, re.M)[0]}")
+    for page in PAGES
+    if page.name != "diagnostics.md"  # its wrong examples are wrong; tests of their own try them
+    for text in blocks(page, "yaml")
+    if text.startswith("spec: v1")
+]
+
+
+def test_there_are_examples() -> None:
+    assert len(SPECS) > 10
+
+
+@pytest.mark.parametrize(("page", "text"), SPECS)
+def test_whole_specs_check(page: Path, text: str) -> None:
+    found = diagnostics_of(text, ROOT)
+    assert not found, render(found, "text")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_paths_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    paths = re.findall(r"`((?:\w+/)*\w+\.(?:py|md|yaml|toml|txt))`", text)
+    named = [p for p in paths if p.split("/")[0] in FOLDERS and "CODE" not in p]
+    missing = [
+        p for p in [*links, *named] if not any((b / p).exists() for b in (page.parent, ROOT))
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_codes_exist(page: Path) -> None:
+    named = set(re.findall(r"\b[YSEGDOFXBRPL]\d{3}\b", page.read_text(encoding="utf-8")))
+    assert named <= set(Code.__members__)
+
+
+def test_operator_reference_is_current() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    assert page == reference.manual(), "run `make docs`"
+
+
+def test_diagnostics_reference_is_current() -> None:
+    page = (ROOT / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+    assert page == explanations.manual(), "run `make docs`"
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Take out of the registry what a test puts in."""
+    known = set(REGISTRY)
+    yield
+    for name in set(REGISTRY) - known:
+        del REGISTRY[name]
+
+
+def test_the_plugin_of_the_readme_compiles(tmp_path: Path, registry: None) -> None:
+    source = next(text for text in blocks(README, "python") if "@register" in text)
+    plugin = tmp_path / "my_ops.py"
+    plugin.write_text(source, encoding="utf-8")
+    assert load_plugin(plugin) == ["snake"]
+    spec = tmp_path / "spec.yaml"
+    digits = (ROOT / "specs" / "digits_cnn.yaml").read_text(encoding="utf-8")
+    spec.write_text(digits.partition("expect:")[0].replace("- relu\n", "- snake: 0.5\n"))
+    compilation = compile_spec(spec)
+    assert compilation.graphs["classifier"].parameter_count() == 94_186 + 32 + 64 + 128
+    assert "self.snake_2 = nn.Parameter(torch.full((128, 1, 1), 0.5))" in compilation.source

@@ -1,0 +1,107 @@
+"""Every spec of the zoo goes all the way on made-up data: compile, train, export, predict."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from netwright.compiler.driver import Compilation, check
+from netwright.compiler.ir.shapes import Symbol
+from netwright.compiler.objectives.fields import Field
+from netwright.compiler.objectives.sources import Idx, Npz
+from netwright.compiler.render import render
+from netwright.runtime.bundle import read_manifest
+from netwright.runtime.export import export_run
+from netwright.runtime.session import load
+from netwright.runtime.train import train
+
+from tests.zoo import SPECS
+
+SAMPLES = 5
+BATCH = 2
+STEPS = 2
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is gone after the test: some runs are hundreds of megabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_from_spec_to_prediction(path: Path, folder: Path) -> None:
+    spec = folder / path.name
+    spec.write_text(shortened(path.read_text(encoding="utf-8")), encoding="utf-8")
+    compilation = check(spec)
+    assert not compilation.has_errors, render(compilation.diagnostics, "text")
+    compile(compilation.source, "model.py", "exec")
+    write_data(compilation, folder)
+
+    result = train(compilation, output=folder / "run", device="cpu")
+    assert (result.step, result.signal) == (STEPS, None)
+    assert all(np.isfinite(v) for part in result.metrics.values() for v in part.values())
+
+    exported = export_run(folder / "run")
+    assert exported.manifest.parity["largest"] <= compilation.spec.export.tolerance
+    predicts(compilation, exported.folder)
+
+
+def predicts(compilation: Compilation, folder: Path) -> None:
+    """The bundle answers a raw sample with probabilities that add up to 1."""
+    assert read_manifest(folder).name == compilation.spec.name
+    image = compilation.fields["image"]
+    answer = load(folder, "cpu").predict(image=sample(image, 2, compilation.spec.dims))
+    total = answer["probabilities"].sum(axis=1)
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+
+
+def shortened(text: str) -> str:
+    """A spec with the same sections whose run is two small steps."""
+    text = re.sub(r"(?m)^  batch: \d+$", f"  batch: {BATCH}", text)
+    text = re.sub(r"(?m)^  epochs: \d+$", f"  steps: {STEPS}", text)
+    text = re.sub(r"warmup: \d+", "warmup: 1", text)
+    # A large rate without its warm-up makes weights for which float32 has no digits left.
+    text = re.sub(r"\blr: [\d.e-]+", "lr: 1e-4", text)
+    # Linear layers of 100 million weights cost time alone.
+    narrow = re.sub(r"\b4096\b", "64", text)
+    return text if narrow == text else re.sub(r"(?m)^expect:\n(?:  .*\n)+", "", narrow)
+
+
+def write_data(compilation: Compilation, folder: Path) -> None:
+    """The files that the spec's source names, with random contents that its fields allow."""
+    assert compilation.spec.data
+    source, dims = compilation.spec.data.source, compilation.spec.dims
+    arrays = {name: sample(f, SAMPLES, dims) for name, f in compilation.fields.items()}
+    if isinstance(source, Npz):
+        for name in source.paths():
+            np.savez(folder / name, **arrays)
+    if isinstance(source, Idx):
+        for files in (source.train, source.test or []):
+            for file, array in zip(files, arrays.values(), strict=True):
+                write_idx(folder / file, array)
+
+
+def sample(field: Field, count: int, dims: Mapping[str, Symbol]) -> np.ndarray:
+    """Raw values of a field, at the least sizes that its symbols allow."""
+    least = {name: -(-d.min // d.multiple_of) * d.multiple_of for name, d in dims.items()}
+    shape = [({**least, "B": count}[s] if isinstance(s, str) else s) for s in field.shape or []]
+    generator = np.random.default_rng(0)
+    top = field.class_total or 1 + int(field.range[1] if field.range else 255)
+    return generator.integers(0, top, shape).astype(field.dtype)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """A gzipped IDX file of bytes; the channel axis of images is left out, as MNIST has it."""
+    array = array.astype(np.uint8).reshape(
+        [n for i, n in enumerate(array.shape) if i == 0 or n > 1]
+    )
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    with gzip.open(path, "wb") as file:
+        file.write(header + array.tobytes())

@@ -1,0 +1,264 @@
+"""The zoo: its specs are without remarks, and they are the networks that they say they are."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from netwright.compiler.backends.onnx_model import build_model, save_model
+from netwright.compiler.driver import Compilation, check
+from netwright.compiler.ir.graph import Graph
+from netwright.compiler.language.formatter import format_source
+from netwright.compiler.language.loader import read_source
+from netwright.compiler.passes.pipeline import run_passes
+from netwright.compiler.render import render
+from netwright.runtime.generated import build_networks
+from torch import nn
+
+from tests.onnx_tools import run_proto
+from tests.zoo import (
+    FIXTURES,
+    LARGE,
+    LIBRARIES,
+    SPECS,
+    TORCHVISION,
+    Arrays,
+    compiled,
+    filled,
+    torchvision_shapes,
+    waves,
+)
+
+PARAMETERS = {
+    ("alexnet", None): 61_100_840,
+    ("convnext_tiny", None): 28_589_128,
+    ("digits_cnn", None): 94_186,
+    ("fashion_cnn", None): 421_738,
+    ("lenet5", "borderless"): 44_426,
+    ("lenet5", None): 61_706,
+    ("mobilenet_v2", None): 3_504_872,
+    ("resnet18", None): 11_689_512,
+    ("resnet34", None): 21_797_672,
+    ("resnet50", None): 25_557_032,
+    ("unet", None): 31_030_658,
+    ("vgg16_bn", "vgg11"): 132_863_336,
+    ("vgg16_bn", "vgg16"): 138_357_544,
+    ("vgg16_bn", "vgg19_bn"): 143_678_248,
+    ("vgg16_bn", None): 138_365_992,
+}
+"""Trained numbers by spec and variant, as papers and public repositories have them."""
+
+PUBLISHED = {
+    **{path.stem: (path.stem, None) for path in TORCHVISION.glob("*.json")},
+    "vgg11": ("vgg16_bn", "vgg11"),
+    "vgg16": ("vgg16_bn", "vgg16"),
+}
+"""torchvision's name -> spec and variant."""
+del PUBLISHED["outputs"]
+
+LOGITS: dict[str, list[list[float]]] = json.loads((TORCHVISION / "outputs.json").read_text())
+
+LOGIT_TOLERANCE = 1e-5
+"""How far float32 logits may be from torchvision's in float64."""
+
+PARITY_TOLERANCE = 1e-5
+"""How far torch and ONNX Runtime may differ, relative to the largest output."""
+
+
+def stem(path: Path) -> str:
+    return path.stem
+
+
+# What a user sees
+
+
+@pytest.mark.parametrize("path", SPECS, ids=stem)
+def test_a_spec_is_without_remarks(path: Path) -> None:
+    compilation = check(path)
+    assert not compilation.diagnostics, render(compilation.diagnostics, "text")
+    assert compilation.programs
+
+
+@pytest.mark.parametrize("path", SPECS, ids=stem)
+def test_a_spec_is_named_like_its_file_and_says_what_it_is(path: Path) -> None:
+    spec = compiled(path).spec
+    assert spec.name == path.stem
+    assert spec.summary
+
+
+@pytest.mark.parametrize("path", [*SPECS, *LIBRARIES], ids=stem)
+def test_a_file_is_formatted(path: Path) -> None:
+    source = read_source(path)
+    assert format_source(source) == source.text
+
+
+@pytest.mark.parametrize("path", SPECS, ids=stem)
+def test_a_spec_expects_the_parameters_of_every_network(path: Path) -> None:
+    compilation = compiled(path)
+    expected = compilation.located.data["expect"]["parameters"]
+    assert expected.keys() == compilation.graphs.keys()
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SPECS if "classes" in compiled(p).spec.params], ids=stem
+)
+def test_another_number_of_classes_needs_no_other_change(path: Path, tmp_path: Path) -> None:
+    """A copied spec goes on working, its `expect` included, when only the parameter is edited."""
+    text = re.sub(r"classes: \d+", "classes: 7", path.read_text(encoding="utf-8"), count=1)
+    copy = tmp_path / path.name
+    copy.write_text(text, encoding="utf-8")
+    compilation = check(copy)
+    assert not compilation.diagnostics, render(compilation.diagnostics, "text")
+    assert compilation.spec.params["classes"] == 7
+
+
+# What the networks are
+
+
+def test_every_spec_and_variant_has_a_known_count() -> None:
+    known = {(path.stem, None) for path in SPECS}
+    for path in SPECS:
+        known |= {(path.stem, name) for name in compiled(path).located.data.get("variants", {})}
+    assert PARAMETERS.keys() == known
+
+
+@pytest.mark.parametrize(("name", "variant"), PARAMETERS)
+def test_the_number_of_parameters(name: str, variant: str | None) -> None:
+    graphs = compiled(name, variant).graphs.values()
+    assert sum(graph.parameter_count() for graph in graphs) == PARAMETERS[name, variant]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_names_and_shapes_are_those_of_torchvision(name: str) -> None:
+    compilation = compiled(*PUBLISHED[name])
+    shapes = torchvision_shapes(name)
+    declared = compilation.graphs["classifier"].tensors()
+    assert {key: list(tensor.shape) for key, tensor in declared.items()} == shapes
+    state = on_no_device(compilation, "classifier").state_dict()
+    assert [(key, list(tensor.shape)) for key, tensor in state.items()] == list(shapes.items())
+
+
+@pytest.mark.parametrize("path", SPECS, ids=stem)
+def test_the_module_has_the_declared_tensors(path: Path) -> None:
+    compilation = compiled(path)
+    for name, graph in compilation.graphs.items():
+        state = on_no_device(compilation, name).state_dict()
+        declared = {key: list(tensor.shape) for key, tensor in graph.tensors().items()}
+        assert {key: list(tensor.shape) for key, tensor in state.items()} == declared
+
+
+# What the networks compute
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is gone after the test: some files are hundreds of megabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in LOGITS]
+)
+def test_logits_are_those_of_torchvision(name: str, folder: Path) -> None:
+    compilation = compiled(name)
+    graph = compilation.graphs["classifier"]
+    weights = filled(torchvision_shapes(name))
+    network = with_weights(compilation, "classifier", weights)
+    model = exported(graph, weights, folder)
+    image = waves(2 * 3 * 224 * 224, 0.013).reshape(2, 3, 224, 224)
+    in_torch, in_onnx = both(network, model, graph, image)
+    expected = np.array(LOGITS[name])
+    assert np.abs(in_torch[:, :5] - expected).max() <= LOGIT_TOLERANCE
+    assert np.abs(in_onnx[:, :5] - expected).max() <= LOGIT_TOLERANCE
+    assert difference(in_torch, in_onnx) <= PARITY_TOLERANCE
+    height, width = (224, 224) if graph.inputs[0].type.shape[2] == 224 else (64, 96)
+    again = image[:1, :, :height, :width].copy()
+    assert difference(*both(network, model, graph, again)) <= PARITY_TOLERANCE
+
+
+@pytest.mark.parametrize("path", [p for p in SPECS if p.stem not in LOGITS], ids=stem)
+def test_torch_and_onnx_agree(path: Path, folder: Path) -> None:
+    compilation = compiled(path)
+    for name, graph in compilation.graphs.items():
+        weights = filled({key: list(p.shape) for key, p in graph.tensors().items()})
+        network = with_weights(compilation, name, weights)
+        model = exported(graph, weights, folder)
+        channels, *space = graph.inputs[0].type.shape[1:]
+        for batch, sizes in ((2, [64, 32]), (3, [32, 48])):
+            shape = (
+                batch,
+                channels,
+                *(f if isinstance(f, int) else s for f, s in zip(space, sizes, strict=True)),
+            )
+            image = waves(int(np.prod(shape)), 0.013).reshape(shape)
+            assert difference(*both(network, model, graph, image)) <= PARITY_TOLERANCE
+
+
+def on_no_device(compilation: Compilation, name: str) -> nn.Module:
+    """A network whose tensors have shapes and no numbers, which costs no time."""
+    with torch.device("meta"):
+        return build_networks(compilation.source, [name])[name]
+
+
+def with_weights(compilation: Compilation, name: str, weights: Arrays) -> nn.Module:
+    network = on_no_device(compilation, name)
+    tensors = {key: torch.from_numpy(array) for key, array in weights.items()}
+    network.load_state_dict(tensors, assign=True)
+    return network.eval()
+
+
+def exported(graph: Graph, weights: Mapping[str, np.ndarray], folder: Path) -> Path:
+    """The network as an ONNX file, after the passes."""
+    model = build_model(*run_passes(graph, weights))
+    assert "BatchNormalization" not in {node.op_type for node in model.graph}
+    path = folder / f"{graph.name}.onnx"
+    save_model(model, path)
+    return path
+
+
+def both(
+    network: nn.Module, model: Path, graph: Graph, image: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logits in torch and in ONNX Runtime."""
+    with torch.inference_mode():
+        in_torch = network(torch.from_numpy(image)).numpy()
+    return in_torch, run_proto(str(model), {graph.inputs[0].name: image})["logits"]
+
+
+def difference(expected: np.ndarray, actual: np.ndarray) -> float:
+    """The largest difference, relative to the largest output."""
+    assert expected.shape == actual.shape
+    return float(np.abs(expected - actual).max() / np.abs(expected).max())
+
+
+# Specs of other families
+
+
+FAMILIES = {
+    "conv_vae": {"encoder": 830_112, "decoder": 86_625},
+    "ddpm_unet": {"unet": 3_969_347},
+    "residual_cnn": {"classifier": 326_442},
+    "sn_gan": {"generator": 1_489_475, "discriminator": 662_977},
+}
+"""Trained numbers of the networks of the specs in fixtures/specs."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_networks_of_other_families_check(name: str) -> None:
+    compilation = check(FIXTURES / "specs" / f"{name}.yaml", networks_only=True)
+    assert not compilation.diagnostics, render(compilation.diagnostics, "text")
+    counts = {key: graph.parameter_count() for key, graph in compilation.graphs.items()}
+    assert counts == FAMILIES[name]
+
+
+def test_a_residual_cnn_checks_in_full() -> None:
+    compilation = check(FIXTURES / "specs" / "residual_cnn.yaml")
+    assert not compilation.diagnostics, render(compilation.diagnostics, "text")
+    assert compilation.programs
