@@ -6,7 +6,9 @@ need no torch never load it.
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,10 +26,24 @@ if TYPE_CHECKING:
     from .runtime.train import TrainResult
 
 FORMATS = ("text", "json", "sarif", "github")
-EXISTING = click.Path(exists=True, path_type=Path)
-NEW = click.Path(path_type=Path)
-
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Place(click.Path):
+    """A path whose name is text: specs, runs and bundles write it down in UTF-8."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        path = super().convert(value, param, ctx)
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            self.fail(f"expected a name in UTF-8, found {str(path)!r}", param, ctx)
+        return path
+
+
+EXISTING = Place(exists=True, path_type=Path)
+FOLDER = Place(exists=True, file_okay=False, path_type=Path)
+NEW = Place(path_type=Path)
 
 
 class Commands(click.Group):
@@ -47,6 +63,20 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             ctx.exit(130)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `netwright ops | head`: click ends quietly
+                raise
+            report([_from_the_system(error)])
+            ctx.exit(1)
+
+
+def _from_the_system(error: OSError) -> Diagnostic:
+    """What the system refused where nothing narrower tells it, such as a full standard output."""
+    from .compiler.diagnostics import Code, Diagnostic
+
+    place = f" `{error.filename}`" if error.filename else ""
+    reason = error.strerror or str(error)
+    return Diagnostic(Code.R903, f"expected to read or write{place}, found: {reason}")
 
 
 def report(
@@ -80,15 +110,19 @@ def spec_argument(command: Any) -> Any:
     return click.argument("spec", type=EXISTING)(command)
 
 
-def choice_options(command: Any) -> Any:
-    """--set, --variant and --plugin: how a spec is read."""
-    command = click.option(
+def plugin_option(command: Any) -> Any:
+    return click.option(
         "--plugin",
         "plugins",
         multiple=True,
         type=EXISTING,
         help="Python file with operators of your own; its code is run.",
     )(command)
+
+
+def choice_options(command: Any) -> Any:
+    """--set, --variant and --plugin: how a spec is read."""
+    command = plugin_option(command)
     command = click.option("--variant", help="Choose one of the spec's variants.")(command)
     return click.option(
         "--set",
@@ -108,7 +142,7 @@ def device_option(command: Any) -> Any:
 
 
 def data_option(command: Any) -> Any:
-    return click.option("--data-dir", type=EXISTING, help="What the data's paths are relative to.")(
+    return click.option("--data-dir", type=FOLDER, help="What the data's paths are relative to.")(
         command
     )
 
@@ -116,17 +150,25 @@ def data_option(command: Any) -> Any:
 def read_choices(settings: Sequence[str], variant: str | None, plugins: Sequence[Path]) -> Choices:
     """Load the plug-ins and read `--set`."""
     from .compiler.language.params import Choices
-    from .compiler.plugins import load_plugin
 
-    for plugin in plugins:
-        load_plugin(plugin)
+    load_plugins(plugins)
     values: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"expected NAME=VALUE, found {setting!r}", param_hint="--set")
-        values[name.strip()] = value
+        if name in values:
+            raise click.BadParameter(f"`{name}` is set twice", param_hint="--set")
+        values[name] = value
     return Choices(variant, values)
+
+
+def load_plugins(plugins: Sequence[Path]) -> None:
+    """Register the operators of a user's files."""
+    from .compiler.plugins import load_plugin
+
+    for plugin in plugins:
+        load_plugin(plugin)
 
 
 def compiled(spec: Path, choices: Choices) -> Compilation:
@@ -148,7 +190,10 @@ def cli() -> None:
 # Specs
 
 
-@cli.command(epilog=example("netwright init my_model --family mlp"))
+@cli.command(
+    short_help="Write a commented spec that trains at once.",
+    epilog=example("netwright init my_model --family mlp"),
+)
 @click.argument("name")
 @click.option("--family", default="cnn", show_default=True, help="Which kind of network to begin.")
 @click.option("-o", "--output", type=NEW, help="The file; NAME.yaml unless given.")
@@ -179,10 +224,15 @@ def check(
     networks_only: bool,
 ) -> None:
     """Find every mistake in specs, without torch and without data."""
-    choices = read_choices(settings, variant, plugins)
+    from .compiler.diagnostics import NetwrightError
+
     found: list[Diagnostic] = []
-    for spec in specs:
-        found += _check_one(spec, choices, networks_only=networks_only, fix=fix)
+    try:
+        choices = read_choices(settings, variant, plugins)
+        for spec in specs:
+            found += _check_one(spec, choices, networks_only=networks_only, fix=fix)
+    except NetwrightError as error:  # a plug-in, or a fix that cannot be written
+        found += error.diagnostics
     if found or style != "text":
         report(found, style)
     errors = [d for d in found if d.severity == "error"]
@@ -226,12 +276,16 @@ def _apply_fixes(compilation: Compilation) -> int:
     return len(fixes)
 
 
-@cli.command(name="compile", epilog=example("netwright compile model.yaml -o build"))
+@cli.command(
+    short_help="Write PyTorch source, graphs, summaries and diagrams.",
+    name="compile",
+    epilog=example("netwright compile model.yaml -o build"),
+)
 @spec_argument
 @choice_options
 @click.option("-o", "--output", type=NEW, required=True, help="Folder for the files.")
 @click.option(
-    "--print-after", metavar="PASS", help="Print the graphs after a pass, or `elaborate`."
+    "--print-after", metavar="PASS", help="Also print the graphs after a pass, or `elaborate`."
 )
 def compile_command(
     spec: Path,
@@ -253,7 +307,10 @@ def compile_command(
         click.echo(f"wrote {path}")
 
 
-@cli.command(epilog=example("netwright fmt specs/*.yaml --check"))
+@cli.command(
+    short_help="Bring specs into canonical layout; comments stay.",
+    epilog=example("netwright fmt specs/*.yaml --check"),
+)
 @click.argument("specs", nargs=-1, required=True, type=EXISTING)
 @click.option(
     "--check", "only_check", is_flag=True, help="Write nothing; fail if one would change."
@@ -280,7 +337,10 @@ def fmt(specs: tuple[Path, ...], only_check: bool) -> None:
         raise SystemExit(1)
 
 
-@cli.command(epilog=example("netwright schema > netwright.schema.json"))
+@cli.command(
+    short_help="Print the JSON Schema that editors check specs with.",
+    epilog=example("netwright schema > netwright.schema.json"),
+)
 def schema() -> None:
     """Print the JSON Schema that editors complete and check specs with."""
     import json
@@ -305,13 +365,16 @@ def ops(name: str | None) -> None:
                 click.echo(f"  {operator.name:<22}{summary_line(operator)}")
         return
     if name not in REGISTRY:
-        raise click.BadParameter(
-            f"no operator `{name}`: {did_you_mean(name, REGISTRY, 'operator')}", param_hint="NAME"
-        )
+        alike = [operator for operator in REGISTRY if name.lower() in operator]
+        step = did_you_mean(name, alike or REGISTRY, "operator")
+        raise click.BadParameter(f"no operator `{name}`: {step}", param_hint="NAME")
     click.echo(operator_page(REGISTRY[name]), nl=False)
 
 
-@cli.command(epilog=example("netwright explain D402"))
+@cli.command(
+    short_help="Explain a diagnostic and how to repair it.",
+    epilog=example("netwright explain D402"),
+)
 @click.argument("code")
 def explain(code: str) -> None:
     """Explain a diagnostic: what it means, why it matters, how to repair it."""
@@ -330,7 +393,10 @@ def explain(code: str) -> None:
 # Runs
 
 
-@cli.command(epilog=example("netwright train model.yaml --set width=64 -o runs/wide"))
+@cli.command(
+    short_help="Train a spec's networks, or go on with --resume.",
+    epilog=example("netwright train model.yaml --set width=64 -o runs/wide"),
+)
 @spec_argument
 @choice_options
 @device_option
@@ -350,6 +416,8 @@ def train(
     """Train a spec's networks; a stopped run goes on with --resume, bit for bit."""
     compilation = compiled(spec, read_choices(settings, variant, plugins))
     result = _train(compilation, output, device, data_dir, resume=resume)
+    if result.signal is not None:
+        _stopped(result, spec, settings, variant, plugins, device)
     for part, figures in result.metrics.items():
         click.echo(f"{part}: {_figures(figures)}")
     for path in result.files.values():
@@ -365,10 +433,10 @@ def _train(
     *,
     resume: bool,
 ) -> TrainResult:
-    """Train with a live display; a run that a signal stopped exits here."""
+    """Train with a live display."""
     from .runtime.train import train as run_training
 
-    result = run_training(
+    return run_training(
         compilation,
         output=output,
         resume=resume,
@@ -376,15 +444,26 @@ def _train(
         data_dir=data_dir,
         observer=_display(),
     )
-    if result.signal is not None:
-        _stopped(compilation, result)
-    return result
 
 
-def _stopped(compilation: Compilation, result: TrainResult) -> NoReturn:
+def _stopped(
+    result: TrainResult,
+    spec: Path,
+    settings: Sequence[str],
+    variant: str | None,
+    plugins: Sequence[Path],
+    device: str | None,
+) -> NoReturn:
+    """A signal ended the run: say how to go on with the same choices, and exit as shells expect."""
+    again = ["netwright", "train", str(spec)]
+    again += [word for setting in settings for word in ("--set", setting)]
+    again += ["--variant", variant] if variant else []
+    again += [word for plugin in plugins for word in ("--plugin", str(plugin))]
+    again += ["--device", device] if device else []
+    again += ["-o", str(result.folder), "--resume"]
     click.echo(
         f"stopped at step {result.step:,} of {result.total_steps:,}; go on with:\n"
-        f"  netwright train {compilation.file.name} -o {result.folder} --resume",
+        f"  {shlex.join(again)}",
         err=True,
     )
     raise SystemExit(128 + (result.signal or 0))
@@ -400,35 +479,52 @@ def _figures(figures: Any) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
 
 
-@cli.command(epilog=example("netwright evaluate runs/digits_cnn-1 --split test"))
+@cli.command(
+    short_help="Measure a run or a bundle on a part of its data.",
+    epilog=example("netwright evaluate runs/digits_cnn-1 --split test"),
+)
 @click.argument("source", type=EXISTING)
 @click.option(
     "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
 )
+@plugin_option
 @data_option
 @device_option
-def evaluate(source: Path, split: Any, data_dir: Path | None, device: str | None) -> None:
+def evaluate(
+    source: Path,
+    split: Any,
+    plugins: tuple[Path, ...],
+    data_dir: Path | None,
+    device: str | None,
+) -> None:
     """Measure a run, or a bundle in ONNX Runtime, on a part of its data."""
     from .runtime.evaluate import evaluate as measure
 
+    load_plugins(plugins)
     figures = measure(source, split=split, data_dir=data_dir, device=device)
     click.echo(f"{split}: {_figures(figures)}")
 
 
-@cli.command(epilog=example("netwright export runs/digits_cnn-1 -o digits"))
+@cli.command(
+    short_help="Write ONNX programs, proven equal to torch.",
+    epilog=example("netwright export runs/digits_cnn-1 -o digits"),
+)
 @click.argument("run_folder", metavar="RUN", type=EXISTING)
 @click.option("-o", "--output", type=NEW, help="The bundle's folder; RUN/bundle unless given.")
 @click.option("--opset", type=int, help="ONNX opset: 18, 20 or 22; the spec's unless given.")
 @click.option("--with-weights", is_flag=True, help="Add weights.safetensors, to train on from it.")
+@plugin_option
 def export(
     run_folder: Path,
     output: Path | None,
     opset: int | None,
     with_weights: bool,
+    plugins: tuple[Path, ...],
 ) -> None:
     """Write ONNX programs, after proving that they compute what torch computes."""
     from .runtime.export import export_run
 
+    load_plugins(plugins)
     result = export_run(
         run_folder,
         output=output,
@@ -439,7 +535,10 @@ def export(
         click.echo(line)
 
 
-@cli.command(epilog=example("netwright predict runs/digits_cnn-1/bundle digit.png"))
+@cli.command(
+    short_help="Run a bundle on images, npy or npz files.",
+    epilog=example("netwright predict runs/digits_cnn-1/bundle digit.png"),
+)
 @click.argument("bundle", type=EXISTING)
 @click.argument("inputs", nargs=-1, required=True, type=EXISTING)
 @click.option("--program", default="predict", show_default=True, help="Which program to run.")
@@ -455,7 +554,10 @@ def predict(
         click.echo(line)
 
 
-@cli.command(epilog=example("netwright run specs/digits_cnn.yaml"))
+@cli.command(
+    short_help="All of it, from check to a prediction by the ONNX file.",
+    epilog=example("netwright run specs/digits_cnn.yaml"),
+)
 @spec_argument
 @choice_options
 @device_option
@@ -480,6 +582,8 @@ def run(
     if output and overwrite:
         remove_run(output)
     result = _train(compilation, output, device, data_dir, resume=False)
+    if result.signal is not None:
+        _stopped(result, spec, settings, variant, plugins, device)
     for line in finish(compilation, result):
         click.echo(line)
 
@@ -501,7 +605,10 @@ def inspect(path: Path) -> None:
     click.echo(describe(path))
 
 
-@cli.command(epilog=example('eval "$(netwright completion bash)"'))
+@cli.command(
+    short_help="Print the completion script of a shell.",
+    epilog=example('eval "$(netwright completion bash)"'),
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script that completes netwright's commands in a shell."""

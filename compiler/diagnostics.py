@@ -59,6 +59,7 @@ class Code(Enum):
     R903 = "a file or folder cannot be read or written"
     R904 = "training diverged"
     R905 = "the requested device or precision is not there"
+    R906 = "there is not enough memory"
     P951 = "a plug-in cannot be loaded"
     L902 = "convolution over an axis that has no order"
     L904 = "activation applied twice"

@@ -6,7 +6,6 @@ the format's version, that every file is a plain one inside the folder, and its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,13 +103,6 @@ class OpenedBundle:
 
     folder: Path
     manifest: Manifest
-
-    def file(self, name: str) -> Path:
-        return self.folder / name
-
-    @property
-    def programs(self) -> Mapping[str, Program]:
-        return self.manifest.programs
 
 
 def is_bundle(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation, compile_spec
 from .bundle import SPEC, is_bundle
 from .data.dataset import Dataset, Part
+from .memory import enough_memory
 from .opening import check_trainable, read_data, settings_of
 from .runs import SPEC as RUN_SPEC
 from .runs import check_same_spec, read_run
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .session import Device
 
 
+@enough_memory("the evaluation")
 def evaluate(
     source: Path,
     *,
@@ -32,7 +34,7 @@ def evaluate(
         device: `auto`, `cpu` or `cuda`; None for what the spec says.
     Returns: figure -> value, losses averaged over the samples.
     Raises: NetwrightError: B801: the bundle; R901, R902: the run; F601, F602: the data;
-        R905: the device.
+        R905: the device; R906: memory.
     """
     if is_bundle(source):
         return _evaluate_bundle(source, split, data_dir, device)

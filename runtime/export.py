@@ -17,10 +17,11 @@ from ..compiler.ir.printer import print_graph
 from .bundle import FORMAT, MANIFEST, SPEC, WEIGHTS, FileRecord, Manifest, is_bundle
 from .checkpoint import load_weights, steps
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
+from .memory import enough_memory
 from .opening import check_trainable
 from .parity import check_parity, compare_program
 from .runs import SPEC as RUN_SPEC
-from .runs import SUMMARY, check_same_spec, versions
+from .runs import SUMMARY, check_same_spec, read_run, versions
 from .signature import program_signature, symbol_bounds
 from .weights import for_onnx
 
@@ -75,6 +76,7 @@ def export_run(
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
     """
+    read_run(run)
     compilation = compile_spec(run / RUN_SPEC)
     check_same_spec(run, compilation)
     step, metrics = tested_step(run)
@@ -117,6 +119,7 @@ def tested_step(run: Path) -> tuple[int, dict[str, Any]]:
     return step, metrics
 
 
+@enough_memory("the export")
 def export_weights(
     compilation: Compilation,
     weights: Arrays,

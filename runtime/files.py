@@ -41,11 +41,6 @@ def cannot_write(path: Path, error: Exception) -> NetwrightError:
     )
 
 
-def cannot_read(path: Path, error: Exception) -> NetwrightError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return failure(Code.R903, f"expected to read `{path}`, found: {reason}")
-
-
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the system says while `path` is written into R903.

@@ -72,9 +72,6 @@ class Observer:
 
     def epoch_end(self, epoch: EpochEnd) -> None: ...
 
-    def note(self, text: str) -> None:
-        """Something that the user should know and that went well."""
-
     def warn(self, text: str) -> None:
         """Something that the user must not miss."""
 

@@ -101,7 +101,6 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
 def _name_axes(axis: Any, names: Sequence[str]) -> None:
     axis.set_xlabel("predicted", color=FAINT)
     axis.set_ylabel("true", color=FAINT)
-    axis.tick_params(length=0)
     borders = [index + 0.5 for index in range(len(names) - 1)]
     axis.hlines(borders, -0.5, len(names) - 0.5, color="white", linewidth=1.2)
     axis.vlines(borders, -0.5, len(names) - 0.5, color="white", linewidth=1.2)
@@ -123,7 +122,7 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, columns)
     for axis in [axes] if columns == 1 else axes:
-        axis.tick_params(colors=FAINT, labelsize=9)
+        axis.tick_params(which="both", colors=FAINT, labelsize=9, length=0)
         for side in axis.spines.values():
             side.set_visible(False)
     return figure, axes

@@ -64,7 +64,11 @@ def read_inputs(path: Path, session: Session) -> Arrays:
     Raises: NetwrightError: B802, R903.
     """
     if not path.is_file():
-        raise failure(Code.R903, f"expected a file of inputs, found none at `{path}`")
+        raise failure(
+            Code.R903,
+            f"expected a file of inputs, found the folder `{path}`",
+            help="name the files in it: images, `.npy` or `.npz`",
+        )
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
@@ -115,7 +119,9 @@ def read_image(path: Path, name: str, port: Port) -> NDArray[Any]:
     try:
         with Image.open(path) as image:
             array = np.asarray(image.convert(MODES[int(channels)]))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UnidentifiedImageError as error:
+        raise _unreadable(path, "something else") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise _unreadable(path, str(error).partition("\n")[0]) from error
     except Image.DecompressionBombError as error:
         raise _unreadable(path, "an image of too many pixels") from error

@@ -85,9 +85,6 @@ class Lines(Observer):
         self._told = time.monotonic()
         self._print(_epoch_text(epoch, self._epochs))
 
-    def note(self, text: str) -> None:
-        self._print(text)
-
     def warn(self, text: str) -> None:
         self._print(f"warning: {text}", style="bold yellow")
 

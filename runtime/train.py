@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..compiler.driver import Compilation
 from . import checkpoint
+from .memory import enough_memory
 from .observer import Begin, Observer
 from .opening import check_trainable, read_data
 from .runs import check_same_spec, create_run, newest_folder, read_run, remove_leftovers
@@ -35,6 +36,7 @@ class TrainResult:
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
+@enough_memory("training")
 def train(
     compilation: Compilation,
     *,
@@ -56,6 +58,7 @@ def train(
         data_dir: what the data's paths are relative to; None for the spec's folder.
     Raises: NetwrightError: S102: a section is missing. F601, F602: the data. R901, R902: the run
         to go on with. R903: the disk. R904: training diverged. R905: the device or precision.
+        R906: memory.
     """
     observer = observer or Observer()
     check_trainable(compilation)

@@ -19,6 +19,7 @@ RUNTIME_CODES = {
     Code.R903: "tests/language/test_reading.py, tests/runtime: files and folders",
     Code.R904: "tests/runtime: a run that diverges",
     Code.R905: "tests/runtime: devices that are not there",
+    Code.R906: "tests/runtime: more memory than there is",
     Code.P951: "tests: plug-ins",
 }
 """Codes that a spec alone does not trigger, and where they are tested."""

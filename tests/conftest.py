@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if os.environ.get("PYTEST_XDIST_WORKER"):
+    # Workers already fill the cores: threads of their own would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No deadline: equal work varies on a shared machine. In CI the same examples are drawn every time.
 settings.register_profile("netwright", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("netwright")

@@ -38,7 +38,7 @@ from tests.zoo import (
 PARAMETERS = {
     ("alexnet", None): 61_100_840,
     ("convnext_tiny", None): 28_589_128,
-    ("digits_cnn", None): 94_186,
+    ("digits_cnn", None): 53_362,
     ("fashion_cnn", None): 421_738,
     ("lenet5", "borderless"): 44_426,
     ("lenet5", None): 61_706,

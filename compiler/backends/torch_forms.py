@@ -45,6 +45,7 @@ class Forms:
         self.owners: dict[str, tuple[str, str]] = {}
         self._forms: dict[str, str] = {}
         self._reads: dict[Item, tuple[Value, ...]] = {}
+        self._users = graph.users()
         self._index(self.root)
         self.form(self.root)
         for node in graph.nodes:
@@ -220,7 +221,17 @@ class Forms:
             if len(made) != 1:
                 return False
             current = made[0]
-        return [value.name for value in self.makes(scope)] == [current.name]
+        return [v.name for v in self.makes(scope)] == [current.name] and not self._is_tapped(scope)
+
+    def _is_tapped(self, scope: Scope) -> bool:
+        """Whether a copy of a repeat other than the last is read one by one: `down.0`."""
+        if scope.kind != "repeat":
+            return False
+        hidden = {v.name for item in children(scope)[:-1] for v in self.makes(item)}
+        readers = (node for name in hidden for node in self._users.get(name, ()))
+        return any(not below(node.path, scope.path) for node in readers) or any(
+            value.name in hidden for value in self.graph.outputs.values()
+        )
 
     def _is_link(self, item: Item) -> bool:
         if last_id(item.path) in MODULE_ATTRIBUTES:

@@ -1,10 +1,22 @@
 """From typed graphs to a Python file that depends on PyTorch alone and reads as if hand-written.
 
-One nn.Module class for each network and for each structure of a block; see torch_classes.py. The
-state-dict names are those of `Graph.tensors()`: a tensor that is tied or shared is stored once,
-under its owner. A network with several outputs returns a NamedTuple. `NETWORKS` and `PROGRAMS` at
-the end of the file map the names of the spec to the classes; the arguments of their constructors
-are the networks that they use, by name.
+One nn.Module class for each network and for each structure of a block. The state-dict names are
+those of `Graph.tensors()`: a tensor that is tied or shared is stored once, under its owner. A
+network with several outputs returns a NamedTuple. `NETWORKS` and `PROGRAMS` at the end of the file
+map the names of the spec to the classes; the arguments of their constructors are the networks that
+they use, by name. In the order of the work:
+
+    torch_forms       which part becomes a class, an nn.Sequential or a list; whose weights it uses
+    torch_plan        how code reaches a module or tensor of another part
+    torch_layers      layers -> submodules and steps of `forward`; torch_ties, torch_sizes help
+    torch_frames      scopes -> frames, what a class is made of (torch_parts)
+    torch_programs    the same for programs, with calls and loops
+    torch_structure   whether two frames can share a class
+    torch_classes     frames -> classes; torch_arguments decides on the constructors' arguments
+    torch_forward     the statements of `forward`; torch_loops writes those of loops
+    torch_render      a class as text, with torch_constructor and torch_expressions
+    torch_names       identifiers and literals: the only way from a spec to the text
+    torch_layout      fits code into lines
 """
 
 from __future__ import annotations

@@ -300,8 +300,10 @@ def _interval(dim: Dim) -> tuple[float, float]:
 def _atom_interval(atom: Atom) -> tuple[float, float]:
     if isinstance(atom, Symbol):
         return float(atom.min), math.inf if atom.max is None else float(atom.max)
-    low, high = _interval(atom.numerator)
-    return low // atom.divisor, high if math.isinf(high) else high // atom.divisor
+    low, high = (
+        end if math.isinf(end) else end // atom.divisor for end in _interval(atom.numerator)
+    )
+    return low, high
 
 
 def _interval_product(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
@@ -328,10 +330,27 @@ def at_least(a: Dim, b: Dim) -> Truth:
     """Whether a >= b for every value of their symbols."""
     if isinstance(a, int) and isinstance(b, int):
         return a >= b
-    low, high = _interval(substitute(a, _unit) - substitute(b, _unit))
-    if low >= 0:
+    difference = substitute(a, _unit) - substitute(b, _unit)
+    low, high = _interval(difference)
+    if low >= 0 or _without_floors(difference) >= 0:
         return True
     return False if high < 0 else None
+
+
+def _without_floors(dim: Dim) -> float:
+    """A lower bound by n/d - (d - 1)/d <= n // d <= n/d, which keeps `T - T // 2` correlated."""
+    lone = [m[0][0] for m, _ in _terms(dim) if len(m) == 1 and m[0][1] == 1]
+    scale = math.lcm(*(atom.divisor for atom in lone if isinstance(atom, FloorDiv)))
+    total: Dim = 0
+    for monomial, coefficient in _terms(dim):
+        atom = monomial[0][0] if len(monomial) == 1 and monomial[0][1] == 1 else None
+        if isinstance(atom, FloorDiv):
+            slack = atom.divisor - 1 if coefficient > 0 else 0
+            total = total + (atom.numerator - slack) * (coefficient * scale // atom.divisor)
+        else:
+            total = total + _collect({monomial: coefficient * scale})
+    low = _interval(total)[0]
+    return low if math.isinf(low) else math.ceil(low / scale)
 
 
 def divisible(a: Dim, by: int) -> Truth:

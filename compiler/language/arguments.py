@@ -73,11 +73,11 @@ def static_check(cls: type[Op], data: Any, path: Key, scope: Scope) -> bool:
     known = list(cls.attributes)
     unknown = [key for key in arguments if key not in cls.attributes]
     for key in unknown:
-        scope.sink.add(
+        scope.report(
             Code.S101,
             f"unknown argument `{key}` of `{cls.name}`",
-            scope.located.key((*path, key)),
-            notes=scope.notes,
+            (*path, key),
+            key=True,
             help=did_you_mean(str(key), known, "argument")
             if known
             else f"`{cls.name}` takes no arguments",
@@ -87,11 +87,11 @@ def static_check(cls: type[Op], data: Any, path: Key, scope: Scope) -> bool:
     for name in missing:
         if name in meant:
             continue  # the misspelt key is reported
-        scope.sink.add(
+        scope.report(
             Code.S102,
             f"`{cls.name}` needs `{name}`",
-            scope.located.key(path),
-            notes=scope.notes,
+            path,
+            key=True,
             help=f"add `{name}`: {cls.attributes[name].doc}",
         )
     return not unknown and not missing
@@ -113,16 +113,9 @@ def build_operator(cls: type[Op], data: Any, path: Key, scope: Scope) -> Op | No
         for loc, details in _distinct(error, raw or {}):
             field = f"`{'.'.join(map(str, loc))}`"
             message = wrong_value(field, f"`{cls.name}`", details)
-            _report(scope, (*path, *loc), message, wrong_value_help(details))
+            scope.wrong(message, (*path, *loc), wrong_value_help(details))
     except Refusal as refusal:
-        scope.sink.add(
-            refusal.code,
-            refusal.message,
-            scope.located.span(path),
-            refusal.label,
-            notes=scope.notes,
-            help=refusal.help or None,
-        )
+        scope.report(refusal.code, refusal.message, path, refusal.label, help=refusal.help or None)
     return None
 
 
@@ -217,10 +210,9 @@ def _as_map(cls: type[Op], data: Any, path: Key, scope: Scope) -> dict[str, Any]
         return data
     main = next((name for name, declared in cls.attributes.items() if declared.main), None)
     if main is None:
-        _report(
-            scope,
-            path,
+        scope.wrong(
             f"`{cls.name}` expects a map of arguments, found {describe(data)}",
+            path,
             did_you_mean("", cls.attributes, "argument") if cls.attributes else None,
         )
         return None
@@ -258,15 +250,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, InitModel):
         return Init(**value.model_dump())
     return tuple(value) if isinstance(value, list) else value
-
-
-def _report(
-    scope: Scope,
-    path: Key,
-    message: str,
-    help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
-) -> None:
-    note = scope.origins.note(path)
-    notes = (*([note] if note else []), *scope.notes)
-    code = Code.E202 if note else Code.S102
-    scope.sink.add(code, message, scope.located.span(path), notes=notes, help=help)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..diagnostics import Code, Sink
+from ..diagnostics import Code, Label, Sink
 from ..source import Key, Located
 from .describe import plain
 from .expressions import ExpressionError, is_expression, parse
@@ -51,6 +51,33 @@ class Scope:
             return FAILED if any(item is FAILED for item in items) else items
         return self._scalar(value, path) if is_expression(value) else value
 
+    def report(
+        self,
+        code: Code,
+        message: str,
+        path: Key,
+        label: str = "",
+        *,
+        key: bool = False,
+        also: Iterable[Label] = (),
+        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
+    ) -> None:
+        """Report a mistake at the value of a path; with `key`, at the key that leads to it."""
+        span = self.located.key(path) if key else self.located.span(path)
+        self.sink.add(code, message, span, label, also=also, notes=self.notes, help=help)
+
+    def wrong(
+        self,
+        message: str,
+        path: Key,
+        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
+    ) -> None:
+        """Report a wrong value: E202 with its numbers if an expression gave it, else S102."""
+        note = self.origins.note(path)
+        notes = (note, *self.notes) if note else self.notes
+        code = Code.E202 if note else Code.S102
+        self.sink.add(code, message, self.located.span(path), notes=notes, help=help)
+
     def _all(self, result: dict[Any, Any]) -> Any:
         return FAILED if any(value is FAILED for value in result.values()) else result
 
@@ -59,13 +86,7 @@ class Scope:
             expression = parse(text)
             value = expression.evaluate(self.env)
         except ExpressionError as error:
-            self.sink.add(
-                error.code,
-                error.message,
-                self.located.span(path),
-                notes=self.notes,
-                help=error.help,
-            )
+            self.report(error.code, error.message, path, help=error.help or None)
             return FAILED
         used = {name: self.env[name] for name in sorted(expression.names)}
         given = ", ".join(f"{name} = {plain(v)}" for name, v in used.items())
@@ -96,12 +117,9 @@ def truth(scope: Scope, value: Any, path: Key, what: str) -> bool | None:
     result = scope.evaluate(value, path)
     if result is FAILED or isinstance(result, bool):
         return None if result is FAILED else result
-    note = scope.origins.note(path)
-    scope.sink.add(
-        Code.E202,
+    scope.wrong(
         f"{what} expects `true` or `false`, found `{plain(result)}`",
-        scope.located.span(path),
-        notes=(*([note] if note else []), *scope.notes),
-        help="write a comparison, such as `$(channels != 64)`",
+        path,
+        "write a comparison, such as `$(channels != 64)`",
     )
     return None

@@ -8,7 +8,6 @@ from typing import Any
 from ..diagnostics import Code, Label
 from ..ir.graph import Value
 from ..ir.shapes import Dim, Poly, equal, shape_text
-from ..source import Key
 from ..suggest import did_you_mean, suggest
 from .blocks import Block
 from .describe import describe
@@ -38,7 +37,11 @@ def block_arguments(block: Block, layer: Layer, scope: Scope) -> dict[str, Any] 
         value = given.get(name, param.default)
         if not _fits(value, param):
             good = False
-            _wrong(scope, (*path, name), name, param, value, block.name)
+            scope.wrong(
+                f"`{name}` of block `{block.name}` expects {_expected(param)}, "
+                f"found {describe(value)}",
+                (*path, name),
+            )
         result[name] = float(value) if param.type == "float" and good else value
     return result if good else None
 
@@ -54,21 +57,20 @@ def check_keys(block: Block, layer: Layer, scope: Scope) -> bool:
     path = layer.arguments_path
     value = layer.value
     if value is not None and not isinstance(value, Mapping):
-        scope.sink.add(
+        scope.report(
             Code.S102,
             f"block `{block.name}` expects a map of parameters, found {describe(value)}",
-            scope.located.span(path),
-            notes=scope.notes,
+            path,
             help=did_you_mean("", block.params, "parameter") if block.params else None,
         )
         return False
     unknown = [key for key in value or {} if key not in block.params]
     for key in unknown:
-        scope.sink.add(
+        scope.report(
             Code.S101,
             f"unknown parameter `{key}` of block `{block.name}`",
-            scope.located.key((*path, key)),
-            notes=scope.notes,
+            (*path, key),
+            key=True,
             help=did_you_mean(str(key), block.params, "parameter")
             if block.params
             else f"`{block.name}` takes no parameters",
@@ -82,11 +84,11 @@ def check_keys(block: Block, layer: Layer, scope: Scope) -> bool:
     for name in missing:
         if name in meant:
             continue  # the misspelt key is reported
-        scope.sink.add(
+        scope.report(
             Code.S102,
             f"block `{block.name}` needs `{name}`",
-            scope.located.key(path),
-            notes=scope.notes,
+            path,
+            key=True,
             help=f"add `{name}`, {_expected(block.params[name])}",
         )
     return not unknown and not missing
@@ -112,18 +114,6 @@ def _fits(value: Any, param: BlockParamModel) -> bool:
             return value in (param.choices or ())
 
 
-def _wrong(
-    scope: Scope, path: Key, name: str, param: BlockParamModel, value: Any, block: str
-) -> None:
-    note = scope.origins.note(path)
-    scope.sink.add(
-        Code.E202 if note else Code.S102,
-        f"`{name}` of block `{block}` expects {_expected(param)}, found {describe(value)}",
-        scope.located.span(path),
-        notes=(*([note] if note else []), *scope.notes),
-    )
-
-
 def block_dims(
     block: Block, values: list[Value], layer: Layer, outer: Scope, inner: Scope
 ) -> dict[str, Dim] | None:
@@ -141,14 +131,14 @@ def block_dims(
         if shape is FAILED:
             return None
         if problem:
-            outer.sink.add(
+            outer.report(
                 Code.D401,
                 f"block `{block.name}` needs `{port}` of shape {shape_text(shape)}, "
                 f"found {value.type}",
-                outer.located.key(layer.arguments_path),
+                layer.arguments_path,
                 problem,
+                key=True,
                 also=[Label(block.located.span(place), "declared here")],
-                notes=outer.notes,
             )
             return None
     return dims

@@ -65,7 +65,7 @@ class Reader:
     def read(self, items: Any, path: Key) -> tuple[Layer, ...]:
         """Every item; those that cannot be understood are reported and BROKEN."""
         if not isinstance(items, list) or not items:
-            self._report(
+            self.scope.report(
                 Code.S102, f"`layers` expects a list of layers, found {describe(items)}", path
             )
             return ()
@@ -75,7 +75,7 @@ class Reader:
         if isinstance(item, str) and not is_expression(item):
             item = {item: None}
         if not isinstance(item, dict):
-            self._report(
+            self.scope.report(
                 Code.S102,
                 f"a layer expects an operation, found {describe(item)}",
                 path,
@@ -106,7 +106,7 @@ class Reader:
         if len(operations) == 1 and known:
             return known[0]
         if not operations:
-            self._report(
+            self.scope.report(
                 Code.S103,
                 "a layer needs an operation, found only modifiers",
                 path,
@@ -114,7 +114,7 @@ class Reader:
             )
         elif len(known) > 1:
             names = " and ".join(f"`{key}`" for key in known)
-            self._report(
+            self.scope.report(
                 Code.S103,
                 f"a layer expects exactly one operation, found {names}",
                 (*path, known[1]),
@@ -133,7 +133,7 @@ class Reader:
     def _unknown(self, key: str, path: Key, *, alone: bool) -> None:
         modifier = suggest(key, MODIFIERS)
         if not alone or modifier:
-            self._report(
+            self.scope.report(
                 Code.S101,
                 f"unknown key `{key}` in a layer",
                 (*path, key),
@@ -151,13 +151,13 @@ class Reader:
             help = f"one with a similar name exists: `{near}`" if near else listing  # noqa: A001
             if what == "block" and not near:
                 help = did_you_mean(key, choices, "block")  # noqa: A001
-        self._report(Code.S103, f"unknown {what} `{key}`", (*path, key), key=True, help=help)
+        self.scope.report(Code.S103, f"unknown {what} `{key}`", (*path, key), key=True, help=help)
 
     def _arguments(self, operation: str, value: Any, path: Key) -> bool:
         if operation in REGISTRY:
             return static_check(REGISTRY[operation], value, (*path, operation), self.scope)
         if operation == "share" and not isinstance(value, str):
-            self._report(
+            self.scope.report(
                 Code.S102,
                 f"`share` expects the id of a layer, found {describe(value)}",
                 (*path, operation),
@@ -172,7 +172,7 @@ class Reader:
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return str(value)
         if not isinstance(value, str) or not NAME.match(value):
-            self._report(
+            self.scope.report(
                 Code.S102,
                 f"`id` expects an identifier or a whole number, found {describe(value)}",
                 place,
@@ -181,24 +181,10 @@ class Reader:
             return None
         if value in RESERVED or value in MODULE_ATTRIBUTES:
             why = "reserved" if value in RESERVED else "a method of PyTorch's modules"
-            self._report(
+            self.scope.report(
                 Code.G304,
                 f"`{value}` is {why} and cannot be an id",
                 place,
                 help="choose another name",
             )
-            return None
-        return value
-
-    def _report(
-        self,
-        code: Code,
-        message: str,
-        path: Key,
-        *,
-        key: bool = False,
-        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
-    ) -> None:
-        located = self.scope.located
-        span = located.key(path) if key else located.span(path)
-        self.scope.sink.add(code, message, span, notes=self.scope.notes, help=help)
+        return value  # a refused one too, so that references to it are no further mistakes

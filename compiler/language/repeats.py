@@ -39,7 +39,7 @@ def read_repeat(layer: Layer, scope: Scope) -> Copies | None:
     if value is FAILED:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        _report(scope, path, f"`repeat` expects a whole number from 0, found {describe(value)}")
+        scope.wrong(f"`repeat` expects a whole number from 0, found {describe(value)}", path)
         return None
     return Copies(value, {})
 
@@ -47,27 +47,25 @@ def read_repeat(layer: Layer, scope: Scope) -> Copies | None:
 def _read_lists(raw: Mapping[str, Any], path: Key, scope: Scope) -> Copies | None:
     for key in raw:
         if key not in KEYS:
-            scope.sink.add(
+            scope.report(
                 Code.S101,
                 f"unknown key `{key}` in `repeat`",
-                scope.located.key((*path, key)),
-                notes=scope.notes,
+                (*path, key),
+                key=True,
                 help=did_you_mean(str(key), KEYS, "key"),
             )
             return None
     reverse = raw.get("reverse", False)
     if not isinstance(reverse, bool):
-        _report(
-            scope,
-            (*path, "reverse"),
-            f"`reverse` expects `true` or `false`, found {describe(reverse)}",
+        scope.wrong(
+            f"`reverse` expects `true` or `false`, found {describe(reverse)}", (*path, "reverse")
         )
         return None
     lists = scope.evaluate(raw.get("over"), (*path, "over"))
     if lists is FAILED:
         return None
     if not isinstance(lists, dict) or not lists:
-        _report(scope, path, f"`over` expects a map of names to lists, found {describe(lists)}")
+        scope.wrong(f"`over` expects a map of names to lists, found {describe(lists)}", path)
         return None
     return _equal_lists(lists, reverse, (*path, "over"), scope)
 
@@ -75,26 +73,16 @@ def _read_lists(raw: Mapping[str, Any], path: Key, scope: Scope) -> Copies | Non
 def _equal_lists(lists: dict[str, Any], reverse: bool, path: Key, scope: Scope) -> Copies | None:
     for name, values in lists.items():
         if not NAME.match(str(name)) or name in ("index", "count"):
-            _report(scope, (*path, name), f"`{name}` cannot be the name of a value per copy")
+            scope.wrong(f"`{name}` cannot be the name of a value per copy", (*path, name))
             return None
         if not isinstance(values, list):
-            _report(scope, (*path, name), f"`{name}` expects a list, found {describe(values)}")
+            scope.wrong(f"`{name}` expects a list, found {describe(values)}", (*path, name))
             return None
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"`{name}` has {n}" for name, n in lengths.items())
-        _report(scope, path, f"the lists of `over` need equal lengths, found: {found}")
+        scope.wrong(f"the lists of `over` need equal lengths, found: {found}", path)
         return None
     step = -1 if reverse else 1
     over = {name: values[::step] for name, values in lists.items()}
     return Copies(next(iter(lengths.values())), over)
-
-
-def _report(scope: Scope, path: Key, message: str) -> None:
-    note = scope.origins.note(path)
-    scope.sink.add(
-        Code.E202 if note else Code.S102,
-        message,
-        scope.located.span(path),
-        notes=(*([note] if note else []), *scope.notes),
-    )

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ..ir.shapes import SPEC_DTYPES
 from ..objectives.lint import Reason
 from ..objectives.section import Section
 
@@ -33,8 +32,8 @@ LIBRARY_SECTIONS = ("spec", "name", "summary", "imports", "blocks")
 
 EDITION = "v1"
 
-DTypeWord = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8", "bool"]
-assert set(DTypeWord.__args__) == set(SPEC_DTYPES)  # type: ignore[attr-defined]
+DTypeWord = Literal["float32", "int64", "int32", "uint8", "bool"]
+"""Element types of network inputs. Weights are float32; `training.precision` lowers both."""
 
 
 class ParamModel(Section):

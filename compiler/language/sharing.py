@@ -36,14 +36,14 @@ def _share(
     original = owner + item.path[len(path) :]
     if isinstance(item, GraphScope):
         inner = tuple(_share(i, path, owner, layer, scope, producers) for i in item.items)
-        return replace(item, items=inner, shares=original)
+        return replace(item, items=inner, shares=original, span=layer.span)
     weights = {
         key: replace(ref, name=owner + ref.name[len(path) :])
         if ref.network is None and _below(ref.name, path)
         else ref
         for key, ref in item.weights.items()
     }
-    node = replace(item, weights=weights, shares=original)
+    node = replace(item, weights=weights, shares=original, span=layer.span)
     _check_shapes(node, layer, scope, producers)
     producers |= {value.name: node for value in node.outputs}
     return node
@@ -89,7 +89,7 @@ def resolve_ties(
     place: Key = (*layer.path, "tie")
     tying = _Tying(node, frame, producers, graphs)
     if not isinstance(ties, Mapping):
-        tying.report(
+        frame.scope.report(
             Code.S102,
             f"`tie` expects a map such as `{{weight: tokens.weight}}`, found {describe(ties)}",
             place,
@@ -122,7 +122,7 @@ class _Tying:
     def resolve(self, key: str, value: Any, place: Key) -> TensorRef | None:
         if key not in self.wanted:
             help = did_you_mean(key, self.wanted, "weight") if self.wanted else None  # noqa: A001
-            self.report(
+            self.frame.scope.report(
                 Code.G301,
                 f"`{self.node.op.name}` has no weight `{key}`",
                 place,
@@ -134,7 +134,7 @@ class _Tying:
         if isinstance(value, Mapping) and set(value) <= {"of", "transpose"} and "of" in value:
             name, transpose = value["of"], value.get("transpose", False)
         if not isinstance(name, str) or not isinstance(transpose, bool):
-            self.report(
+            self.frame.scope.report(
                 Code.S102,
                 "a tie expects the name of a weight, or {of: name, transpose: true}; "
                 f"found {describe(value)}",
@@ -151,7 +151,7 @@ class _Tying:
         shape = owned.shape[::-1] if transpose else owned.shape
         wanted = self.wanted[key].shape
         if shape != wanted or (transpose and len(shape) != 2):
-            self.report(
+            self.frame.scope.report(
                 Code.D402,
                 f"`tie` needs `{key}` of shape {shape_text(wanted)}, found `{name}` of shape "
                 f"{shape_text(owned.shape)}" + (" (transposed)" if transpose else ""),
@@ -178,23 +178,10 @@ class _Tying:
                 return TensorRef(rest, network=head), graph.tensors()[rest]
         elsewhere = [f"{n}.{t}" for n, g in self.graphs.items() if g for t in g.tensors()]
         choices = [*self.tensors, *elsewhere]
-        self.report(
+        self.frame.scope.report(
             Code.G301,
             f"unknown weight `{name}`",
             place,
             help=did_you_mean(name, choices[:200], "weight") if choices else None,
         )
         return None
-
-    def report(
-        self,
-        code: Code,
-        message: str,
-        place: Key,
-        *,
-        key: bool = False,
-        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
-    ) -> None:
-        scope = self.frame.scope
-        span = scope.located.key(place) if key else scope.located.span(place)
-        scope.sink.add(code, message, span, notes=scope.notes, help=help)

@@ -9,7 +9,7 @@ from typing import Any
 from ..diagnostics import Code
 from ..ir.graph import Value
 from ..ops.base import Port
-from ..source import Key, Span
+from ..source import Key
 from ..suggest import did_you_mean
 from .describe import describe
 from .evaluate import FAILED
@@ -52,7 +52,9 @@ class Wirer:
         place = (*self.where, "from")
         if not ports:
             if given:
-                self._report(Code.G301, f"{self.owner} has no inputs, found `from`", place)
+                self.frame.scope.report(
+                    Code.G301, f"{self.owner} has no inputs, found `from`", place
+                )
             return Wiring(())
         if not given:
             return self._default(ports)
@@ -73,7 +75,7 @@ class Wirer:
     def _previous(self, place: Key) -> Wire:
         if self.frame.prev is None:
             names = ", ".join(f"`{name}`" for name in self.frame.names)
-            self._report(
+            self.frame.scope.report(
                 Code.S102,
                 f"{self.owner} needs `from`: it is the first layer and there are several inputs",
                 place,
@@ -87,7 +89,7 @@ class Wirer:
         known: dict[str, Wire] = {}
         for name, inner in source.items():
             if name not in names:
-                self._report(
+                self.frame.scope.report(
                     Code.G301,
                     f"{self.owner} has no input `{name}`",
                     (*place, name),
@@ -104,7 +106,7 @@ class Wirer:
         wires: list[Wire | None] = []
         for port in ports:
             if port.name not in known and not port.optional:
-                self._report(
+                self.frame.scope.report(
                     Code.S102,
                     f"{self.owner} needs the input `{port.name}`",
                     place,
@@ -118,7 +120,7 @@ class Wirer:
     def _list(self, source: list[Any], ports: Sequence[Port], place: Key) -> Wiring:
         if not ports[0].variadic:
             names = ", ".join(f"{port.name}: ..." for port in ports)
-            self._report(
+            self.frame.scope.report(
                 Code.D401,
                 f"{self.owner} takes its inputs by name, found a list",
                 place,
@@ -126,7 +128,9 @@ class Wirer:
             )
             return Wiring(tuple(UNKNOWN for _ in ports))
         if len(source) < 1:
-            self._report(Code.S102, f"{self.owner} needs inputs, found an empty list", place)
+            self.frame.scope.report(
+                Code.S102, f"{self.owner} needs inputs, found an empty list", place
+            )
             return Wiring((UNKNOWN,))
         return Wiring(tuple(self.source(item, (*place, i)) for i, item in enumerate(source)))
 
@@ -137,7 +141,7 @@ class Wirer:
         if isinstance(source, Mapping) and self.is_indexed(source):
             return self._indexed(source, place)
         if not isinstance(source, str):
-            self._report(
+            self.frame.scope.report(
                 Code.S102, f"a source expects the name of a layer, found {describe(source)}", place
             )
             return UNKNOWN
@@ -153,7 +157,7 @@ class Wirer:
         if at is FAILED:
             return UNKNOWN
         if isinstance(at, bool) or not isinstance(at, int):
-            self._report(
+            self.frame.scope.report(
                 Code.E202, f"`at` expects a whole number, found {describe(at)}", (*place, "at")
             )
             return UNKNOWN
@@ -168,7 +172,7 @@ class Wirer:
         if rest and rest[0].lstrip("-").isdigit() and bound.copies:
             index = int(rest[0])
             if not 0 <= index < len(bound.copies):
-                self._report(
+                self.frame.scope.report(
                     Code.G301,
                     f"`{parts[0]}` has the copies 0 to {len(bound.copies) - 1}, found `{index}`",
                     place,
@@ -184,7 +188,7 @@ class Wirer:
             return bound.ports[rest[0]]
         if bound.is_unknown:
             return UNKNOWN
-        self._report(
+        self.frame.scope.report(
             Code.G301,
             f"unknown output `{text}`",
             place,
@@ -196,7 +200,7 @@ class Wirer:
         """What a name stands for, or None where it was reported."""
         bound = self.frame.lookup(name)
         if bound and bound.dropped:
-            self._report(
+            self.frame.scope.report(
                 Code.G301,
                 f"`{name}` is left out here by `when`, with `else: none`",
                 place,
@@ -206,7 +210,7 @@ class Wirer:
         if bound:
             return bound
         if any(name in frame.later for frame in self.frame.chain()):
-            self._report(
+            self.frame.scope.report(
                 Code.G302,
                 f"`{name}` is defined further down; a layer reads only earlier layers",
                 place,
@@ -214,23 +218,10 @@ class Wirer:
             )
             return None
         visible = self.frame.visible()
-        self._report(
+        self.frame.scope.report(
             Code.G301,
             f"unknown layer or input `{name}`",
             place,
             help=did_you_mean(name, visible, "layer") if visible else None,
         )
         return None
-
-    def _report(
-        self,
-        code: Code,
-        message: str,
-        place: Key,
-        *,
-        key: bool = False,
-        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
-    ) -> None:
-        scope = self.frame.scope
-        span: Span = scope.located.key(place) if key else scope.located.span(place)
-        scope.sink.add(code, message, span, notes=scope.notes, help=help)

@@ -18,7 +18,6 @@ from .sources import read_source
 from .splits import split, take
 
 Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

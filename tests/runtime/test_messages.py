@@ -86,6 +86,11 @@ def r904() -> None:
     train(compile_text(changes), output=Path("new"), device="cpu")
 
 
+def r906() -> None:
+    changes = {"width: 8": "width: 2000000000", "kernel: 3": "kernel: 9999"}  # no machine has this
+    train(compile_text(changes), output=Path("new"), device="cpu")
+
+
 CASES = (
     f601,
     f602_missing,
@@ -98,6 +103,7 @@ CASES = (
     r903,
     r903_other_content,
     r904,
+    r906,
 )
 
 

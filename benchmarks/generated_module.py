@@ -1,0 +1,165 @@
+"""The generated module against the same network by hand, and its ONNX file against torch's.
+
+Usage: python benchmarks/generated_module.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from compile_and_export import networks_and_weights, theirs
+from measure import interleaved, machine, speed_ratio
+from torch import Tensor, nn
+
+BATCH = 64
+
+
+class HandWritten(nn.Module):
+    """specs/fashion_cnn.yaml as a person writes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, 3, padding=1, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 3, padding=1, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(0.25),
+            nn.Linear(3136, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(128, 10),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.classifier(self.features(image))
+
+
+class Block(nn.Module):
+    """ResNet's basic block, as torchvision writes it."""
+
+    def __init__(self, inputs: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        if stride != 1 or inputs != channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        skip = x if self.downsample is None else self.downsample(x)
+        return F.relu(y + skip)
+
+
+class HandResNet18(nn.Module):
+    """ResNet-18, as torchvision writes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        sizes = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2)]
+        self.layers = nn.Sequential(
+            *(
+                block
+                for inputs, channels, stride in sizes
+                for block in (Block(inputs, channels, stride), Block(channels, channels, 1))
+            )
+        )
+        self.fc = nn.Linear(512, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        return self.fc(self.layers(x).mean((2, 3)))
+
+
+def training_step(module: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], None]:
+    optimizer = torch.optim.AdamW(module.parameters())
+    module.train()
+
+    def call() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(module(images), labels).backward()
+        optimizer.step()
+
+    return call
+
+
+def compare_modules(name: str, hand: nn.Module, shape: tuple[int, ...], rounds: int) -> None:
+    _, module, _ = networks_and_weights(name)
+    assert sum(p.numel() for p in module.parameters()) == sum(p.numel() for p in hand.parameters())
+    images, labels = torch.randn(shape), torch.randint(0, 10, (shape[0],))
+    found = interleaved(
+        {
+            "hand": training_step(hand, images, labels),
+            "generated": training_step(module, images, labels),
+        },
+        rounds,
+    )
+    ratio = speed_ratio(found["hand"], found["generated"])
+    print(f"| {name}, training step, batch {shape[0]} | {ratio} | 0.98 |")
+
+
+def run_file(path: Path, image: np.ndarray) -> Callable[[], object]:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    port = session.get_inputs()[0].name
+    return lambda: session.run(None, {port: image})
+
+
+def compare_files(name: str, shape: tuple[int, ...], rounds: int) -> None:
+    """The bare network on both sides: torch's exporter has no preprocessing to write."""
+    from netwright.compiler.backends.onnx_model import build_model, save_model
+    from netwright.compiler.passes.pipeline import run_passes
+
+    compilation, module, weights = networks_and_weights(name)
+    bare = {key.removeprefix("classifier."): value for key, value in weights.items()}
+    image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
+        theirs(module, shape, folder)()
+        graph, used = run_passes(compilation.graphs["classifier"], bare)
+        save_model(build_model(graph, used), folder / "ours.onnx")
+        calls = {
+            "torch": run_file(folder / "theirs.onnx", image),
+            "netwright": run_file(folder / "ours.onnx", image),
+        }
+        (left,), (right,) = (call() for call in calls.values())
+        assert np.abs(left - right).max() < 1e-4 * np.abs(left).max()
+        found = interleaved(calls, rounds)
+    ratio = speed_ratio(found["torch"], found["netwright"])
+    print(f"| {name}, ONNX Runtime, batch {shape[0]} | {ratio} | 1.0 |")
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 41
+    print(machine())
+    print("\n| what | times as fast as the other side (95%) | at least |\n|---|---|---|")
+    compare_modules("fashion_cnn", HandWritten(), (BATCH, 1, 28, 28), rounds)
+    compare_modules("resnet18", HandResNet18(), (4, 3, 128, 128), rounds)
+    compare_files("fashion_cnn", (1, 1, 28, 28), 10 * rounds)
+    compare_files("fashion_cnn", (BATCH, 1, 28, 28), rounds)
+    compare_files("resnet18", (1, 3, 224, 224), rounds)
+
+
+if __name__ == "__main__":
+    main()

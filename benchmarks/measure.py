@@ -1,0 +1,74 @@
+"""Interleaved timing: A B A B ..., so that a drift of the machine's speed hits both sides."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+RESAMPLES = 2_000
+
+
+def interleaved(
+    sides: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
+) -> dict[str, np.ndarray]:
+    """Seconds of each call, by side; every round calls each side once, in alternating order."""
+    for _ in range(warmup):
+        for call in sides.values():
+            call()
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for index in range(rounds):
+        names = list(sides) if index % 2 == 0 else list(sides)[::-1]
+        for name in names:
+            start = time.perf_counter()
+            sides[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long the base takes as the side: above 1, the side is faster."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def speed_ratio(base: np.ndarray, side: np.ndarray) -> Ratio:
+    """Median over rounds of base time / side time, with a 95% bootstrap interval."""
+    ratios = base / side
+    generator = np.random.default_rng(0)
+    draws = generator.choice(ratios, (RESAMPLES, len(ratios)))
+    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
+    return Ratio(float(np.median(ratios)), float(low), float(high))
+
+
+def machine() -> str:
+    """One line that says where and with what a table was measured."""
+    parts = [f"{date.today()}", f"{os.cpu_count()} CPU cores ({_processor()})"]
+    parts.append(f"Python {platform.python_version()}")
+    for package in ("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "onnx-ir"):
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(parts)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = (line.partition(":")[2].strip() for line in lines if "model name" in line)
+            return next(names, platform.machine())
+    except OSError:
+        return platform.machine()

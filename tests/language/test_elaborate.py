@@ -1,0 +1,401 @@
+"""What layers expand to: paths, types, weights and scopes, from small specs."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from netwright.compiler.diagnostics import Code, Severity
+from netwright.compiler.driver import Compilation, check_source
+from netwright.compiler.ir.graph import Graph, Scope
+from netwright.compiler.language.params import Choices
+from netwright.compiler.render import render
+from netwright.compiler.source import SourceFile
+
+
+def check(text: str, choices: Choices | None = None, folder: Path = Path()) -> Compilation:
+    source = "spec: v1\nname: example\n" + textwrap.dedent(text)
+    return check_source(SourceFile("example.yaml", source), folder, choices)
+
+
+def graph(text: str, choices: Choices | None = None) -> Graph:
+    """The only network of a spec without errors."""
+    found = check(text, choices)
+    errors = [d for d in found.diagnostics if d.severity is Severity.ERROR]
+    assert not errors, render(errors, "text")
+    return found.graphs["net"]
+
+
+def network(layers: str, shape: str = "[B, 3, 8, 8]", outputs: str = "y") -> str:
+    body = textwrap.indent(textwrap.dedent(layers).strip("\n"), " " * 6)
+    return (
+        f"networks:\n  net:\n    inputs: {{image: {{shape: {shape}}}}}\n"
+        f"    layers:\n{body}\n    outputs: {outputs}\n"
+    )
+
+
+def paths(found: Graph) -> list[str]:
+    return [node.path for node in found.nodes]
+
+
+def codes(text: str, choices: Choices | None = None) -> list[str]:
+    return [d.code.name for d in check(text, choices).diagnostics]
+
+
+# Names
+
+
+def test_default_ids_count_per_operation_and_over_left_out_layers() -> None:
+    layers = """
+        - relu
+        - {tanh: , when: false}
+        - relu
+        - tanh
+    """
+    assert paths(graph(network(layers))) == ["relu_0", "relu_1", "tanh_1"]
+
+
+def test_members_of_a_group_are_named_by_position_among_the_kept() -> None:
+    layers = """
+        - id: features
+          layers:
+            - relu
+            - {tanh: , when: false}
+            - {id: act, relu: }
+            - relu
+    """
+    assert paths(graph(network(layers))) == ["features.0", "features.act", "features.2"]
+
+
+def test_anonymous_groups_and_repeats_in_a_group_are_spliced() -> None:
+    layers = """
+        - id: features
+          layers:
+            - relu
+            - layers: [relu, tanh]
+            - {relu: , repeat: 2}
+            - {repeat: 2, layers: [relu, tanh]}
+    """
+    assert paths(graph(network(layers))) == [f"features.{n}" for n in range(9)]
+
+
+def test_repeat_numbers_its_copies_even_if_there_is_one() -> None:
+    assert paths(graph(network("- {id: act, relu: , repeat: 1}"))) == ["act.0"]
+    assert paths(graph(network("- {relu: , repeat: 2}"))) == ["relu_0.0", "relu_0.1"]
+
+
+def test_repeat_of_none_passes_through() -> None:
+    found = graph(network("- {id: act, relu: , repeat: 0}\n- tanh"))
+    assert paths(found) == ["tanh_0"]
+    assert [value.name for value in found.nodes[0].reads()] == ["image"]
+
+
+def test_paths_go_through_blocks_groups_and_repeats() -> None:
+    text = textwrap.dedent("""
+        blocks:
+          Unit:
+            params: {channels: int}
+            layers: [{id: conv1, conv2d: {channels: $channels, kernel: 3, bias: false}}, relu]
+    """) + network("- {id: layer1, Unit: {channels: 4}, repeat: 2}")
+    assert list(graph(text).tensors()) == ["layer1.0.conv1.weight", "layer1.1.conv1.weight"]
+
+
+# From
+
+
+def test_from_names_ports_lists_and_copies() -> None:
+    layers = """
+        - {id: halves, split: {axis: 1, into: {left: 1, right: 2}}}
+        - {id: a, from: halves.left, relu: }
+        - {id: b, from: halves.right, tanh: }
+        - {id: tower, relu: , repeat: 2}
+        - {from: [a, tower.0, {of: tower, at: $(2 - 1)}], concat: {axis: 1}}
+    """
+    found = graph(network(layers))
+    assert str(found.outputs["y"].type) == "f32[B, 5, 8, 8]"
+    assert [value.name for value in found.nodes[-1].reads()] == ["a", "tower.0", "tower.1"]
+
+
+def test_prev_is_the_previous_layer_in_a_list() -> None:
+    found = graph(network("- {id: a, relu: }\n- tanh\n- {from: [prev, a], add: {}}"))
+    assert [value.name for value in found.nodes[-1].reads()] == ["tanh_0", "a"]
+
+
+def test_groups_see_outside_names_and_show_only_their_last_result() -> None:
+    layers = """
+        - {id: stem, relu: }
+        - {id: branch, layers: [{id: inner, tanh: }, {from: [inner, stem], add: {}}]}
+    """
+    assert codes(network(layers)) == []
+    assert codes(network(layers + "    - {from: inner, relu: }")) == ["G301"]
+
+
+# When
+
+
+def test_a_left_out_layer_passes_its_input_through_under_its_id() -> None:
+    layers = """
+        - {id: stem, relu: }
+        - tanh
+        - {id: skip, from: stem, conv2d: {channels: 9, kernel: 1}, when: false}
+        - {from: skip, sigmoid: }
+    """
+    found = graph(network(layers, outputs="{y: prev, mid: stem}"))
+    assert [value.name for value in found.nodes[-1].reads()] == ["stem"]
+
+
+def test_else_says_what_stands_for_a_layer_with_several_inputs() -> None:
+    layers = """
+        - {id: a, relu: }
+        - {id: b, tanh: }
+        - {id: sum, from: [a, b], add: {}, when: false, else: a}
+        - {from: sum, sigmoid: }
+    """
+    assert [v.name for v in graph(network(layers)).nodes[-1].reads()] == ["a"]
+    assert codes(network(layers.replace(", else: a", ""))) == ["S102"]
+
+
+def test_else_none_drops_a_layer_and_its_name() -> None:
+    layers = "- relu\n- {id: extra, tanh: , when: false, else: none}\n- sigmoid"
+    assert paths(graph(network(layers))) == ["relu_0", "sigmoid_0"]
+    assert codes(network(layers + "\n- {from: extra, relu: }")) == ["G301"]
+
+
+def test_arguments_of_a_left_out_layer_are_checked_for_keys_only() -> None:
+    assert codes(network("- relu\n- {linear: $(1 // 0), when: false}")) == []
+    assert "S101" in codes(network("- relu\n- {linear: {featurs: 3}, when: false}"))
+
+
+# Repeat over lists
+
+
+def test_repeat_over_lists_binds_a_value_per_copy() -> None:
+    layers = """
+        - id: down
+          conv2d: {channels: $(4 * m), kernel: 3, stride: $(2 if index == count - 1 else 1)}
+          repeat: {over: {m: [1, 2, 3]}}
+    """
+    types = [str(node.outputs[0].type) for node in graph(network(layers)).nodes]
+    assert types == ["f32[B, 4, 8, 8]", "f32[B, 8, 8, 8]", "f32[B, 12, 4, 4]"]
+
+
+def test_repeat_reversed() -> None:
+    layers = """
+        - {conv2d: {channels: $m, kernel: 1}, repeat: {over: {m: [1, 2, 3]}, reverse: true}}
+    """
+    channels = [node.op.arguments()["channels"] for node in graph(network(layers)).nodes]
+    assert channels == [3, 2, 1]
+
+
+# Share and tie
+
+
+def test_share_uses_the_weights_again_and_counts_them_once() -> None:
+    layers = """
+        - {id: a, linear: 8}
+        - {id: b, share: a}
+    """
+    found = graph(network(layers, shape="[B, 8]"))
+    assert found.parameter_count() == 72
+    assert found.nodes[1].shares == "a"
+    assert found.nodes[1].weights["weight"].name == "a.weight"
+
+
+def test_share_of_a_block_and_of_a_repeat() -> None:
+    text = textwrap.dedent("""
+        blocks:
+          Unit: {params: {n: int}, layers: [{id: fc, linear: $n}, relu]}
+    """) + network(
+        """
+            - {id: a, Unit: {n: 8}, repeat: 2}
+            - {id: b, share: a}
+            - {id: c, Unit: {n: 8}}
+            - {id: d, share: c}
+            """,
+        shape="[B, 8]",
+    )
+    found = graph(text)
+    assert found.parameter_count() == 3 * 72
+    shared = [node.weights["weight"].name for node in found.nodes if node.shares and node.weights]
+    assert shared == ["a.0.fc.weight", "a.1.fc.weight", "c.fc.weight"]
+
+
+def test_share_needs_inputs_that_fit() -> None:
+    layers = "- {id: a, linear: 8}\n- {id: b, linear: 5}\n- {id: c, share: a}"
+    assert codes(network(layers, shape="[B, 8]")) == ["D402"]
+
+
+def test_tie_to_another_layer_transposed_and_across_networks() -> None:
+    text = """
+        networks:
+          first:
+            inputs: {x: {shape: [B, 8]}}
+            layers: [{id: fc, linear: 4}]
+            outputs: y
+          net:
+            inputs: {x: {shape: [B, 4]}}
+            layers:
+              - id: a
+                linear: {features: 8, bias: false}
+                tie: {weight: {of: first.fc.weight, transpose: true}}
+              - {id: b, linear: 8}
+              - {id: c, linear: 8, tie: {weight: b.weight, bias: b.bias}}
+            outputs: y
+    """
+    found = graph(text)
+    assert list(found.tensors()) == ["b.weight", "b.bias"]
+    tied = found.nodes[0].weights["weight"]
+    assert (tied.network, tied.name, tied.transpose) == ("first", "fc.weight", True)
+    assert codes(text.replace(", transpose: true", "")) == ["D402"]
+    assert codes(text.replace("bias: b.bias", "gain: b.bias")) == ["G301"]
+
+
+# Blocks, dims, params
+
+
+def test_blocks_bind_the_dims_of_their_inputs() -> None:
+    text = textwrap.dedent("""
+        blocks:
+          Half:
+            inputs: {x: {shape: [B, C, H, W]}, y: {shape: [B, C, H, W]}}
+            layers:
+              - {from: [x, y], add: {}}
+              - conv2d: {channels: $(C // 2), kernel: 3, bias: $(H > 4)}
+            outputs: {out: prev, sum: x}
+    """) + network(
+        """
+            - {id: a, conv2d: {channels: 6, kernel: 1}}
+            - {id: halved, Half: , from: {y: a}}
+            - {from: halved.out, relu: }
+            """
+    )
+    found = graph(text)
+    assert str(found.outputs["y"].type) == "f32[B, 3, 8, 8]"
+    scope = next(i for i in found.root.items if isinstance(i, Scope))  # type: ignore[union-attr]
+    assert (scope.block, list(scope.inputs), list(scope.outputs)) == (
+        "Half",
+        ["x", "y"],
+        ["out", "sum"],
+    )
+
+
+def test_choice_parameters_compare_with_their_words() -> None:
+    text = textwrap.dedent("""
+        blocks:
+          Act:
+            params: {kind: [relu, tanh]}
+            layers:
+              - {relu: , when: $(kind == relu), else: prev}
+              - {tanh: , when: $(kind == tanh), else: prev}
+    """) + network("- Act: {kind: tanh}")
+    assert paths(graph(text)) == ["Act_0.tanh_0"]
+
+
+def test_set_and_variants_choose_parameters() -> None:
+    text = textwrap.dedent("""
+        params: {width: 4, scale: 1.0}
+        variants: {wide: {width: 16}}
+    """) + network("- conv2d: {channels: $width, kernel: 1}\n- mul: $scale")
+    wide = graph(text, Choices("wide"))
+    assert str(wide.outputs["y"].type) == "f32[B, 16, 8, 8]"
+    own = graph(text, Choices("wide", {"width": "5", "scale": "2"}))
+    assert str(own.outputs["y"].type) == "f32[B, 5, 8, 8]"
+    assert codes(text, Choices("narrow")) == ["E201"]
+    assert codes(text, Choices(None, {"widht": "5"})) == ["E201"]
+    assert codes(text, Choices(None, {"width": "5.5"})) == ["E202"]
+    assert codes(text, Choices(None, {"width": "yes"})) == ["E202"]
+
+
+def test_the_resolved_spec_carries_the_chosen_values() -> None:
+    text = "params: {width: 4}  # how wide\n" + network("- conv2d: {channels: $width, kernel: 1}")
+    found = check(text, Choices(None, {"width": "6"}))
+    assert "params: {width: 6}  # how wide" in found.resolved
+    again = check_source(SourceFile("again.yaml", found.resolved), Path())
+    assert again.spec.params == {"width": 6}
+    assert again.spec_hash == found.spec_hash
+
+
+def test_symbolic_sizes_stay_symbolic() -> None:
+    text = "dims: {H: {min: 8, multiple_of: 4}}\n" + network(
+        "- conv2d: {channels: 4, kernel: 3, stride: 2}\n- max_pool2d: 2",
+        shape="[B, 3, H, H]",
+    )
+    assert str(graph(text).outputs["y"].type) == "f32[B, 4, H // 4, H // 4]"
+
+
+def test_undecided_condition_names_the_size() -> None:
+    text = (
+        "dims: {H: {min: 8}}\n"
+        + textwrap.dedent(
+            """
+        blocks:
+          Maybe:
+            inputs: {x: {shape: [B, C, H, W]}}
+            layers: [relu, {tanh: , when: $(H > 16)}]
+        """
+        )
+        + network("- Maybe", shape="[B, 3, H, H]")
+    )
+    found = check(text).diagnostics
+    assert [d.code for d in found] == [Code.E202]
+    assert "H" in (found[0].help or "")
+
+
+# Imports
+
+
+def test_imports_stay_in_the_tree_and_may_be_nested(tmp_path: Path) -> None:
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks" / "inner.yaml").write_text(
+        "spec: v1\nname: inner\nblocks: {Act: {layers: [relu]}}\n"
+    )
+    (tmp_path / "blocks" / "outer.yaml").write_text(
+        "spec: v1\nname: outer\nimports: {inner: inner.yaml}\n"
+        "blocks: {Two: {layers: [inner.Act, inner.Act]}}\n"
+    )
+    text = "imports: {lib: blocks/outer.yaml}\n" + network("- lib.Two")
+    found = check(text, folder=tmp_path)
+    assert not found.diagnostics, render(found.diagnostics, "text")
+    assert paths(found.graphs["net"]) == ["Two_0.Act_0.relu_0", "Two_0.Act_1.relu_0"]
+    assert set(found.libraries) == {"blocks/outer.yaml", "blocks/inner.yaml"}
+
+
+@pytest.mark.parametrize("target", ["../secret.yaml", "/etc/passwd", "blocks/../../x.yaml"])
+def test_imports_cannot_leave_the_tree(target: str, tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (tmp_path / "secret.yaml").write_text("spec: v1\nname: secret\n")
+    found = check(f"imports: {{lib: {target}}}\n" + network("- relu"), folder=folder)
+    assert [d.code for d in found.diagnostics] == [Code.S105]
+
+
+def test_a_symbolic_link_out_of_the_tree_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (tmp_path / "secret.yaml").write_text("spec: v1\nname: secret\nblocks: {A: {layers: [relu]}}\n")
+    (folder / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    found = check("imports: {lib: link.yaml}\n" + network("- lib.A"), folder=folder)
+    assert Code.S105 in [d.code for d in found.diagnostics]
+
+
+# Mistakes do not cascade
+
+
+def test_a_failed_layer_silences_what_follows_from_it() -> None:
+    layers = """
+        - {id: a, conv2d: {channels: 4, kernel: 99, padding: 0}}
+        - {id: b, conv2d: {channels: 0, kernel: 3}}
+        - linear: 3
+        - {from: [a, b], add: {}}
+        - {from: nowhere, relu: }
+    """
+    assert codes(network(layers)) == ["D403", "S102", "G301"]
+
+
+def test_independent_mistakes_are_all_reported() -> None:
+    text = textwrap.dedent("""
+        name2: x
+        params: {unused: 3}
+    """) + network("- relu6\n- {from: nowhere, relu: }\n- {id: prev, relu: }\n- nosuch")
+    assert set(codes(text)) == {"S101", "G301", "G304", "S103", "G303"}
