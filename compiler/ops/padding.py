@@ -176,9 +176,12 @@ class Pad(Op):
         given = e.inputs[0]
         assert given is not None
         amounts = self._amounts(given)
-        sides = [amounts.get(axis, (0, 0)) for axis in range(given.rank)]
+        sides = list(amounts.values())
         pads = e.ints(onnx_pads([b for b, _ in sides], [a for _, a in sides]))
         if self.mode != "constant":
             mode = {"reflect": "reflect", "replicate": "edge"}[self.mode]
-            return e.op("Pad", x, pads, mode=mode)
-        return e.op("Pad", x, pads, e.scalar(self.value), mode="constant")
+            return e.op("Pad", x, pads, None, e.ints(list(amounts)), mode=mode)
+        # ONNX Runtime folds a Pad with zeros into the MaxPool behind it, whose own padding is
+        # minus infinity; it leaves a Pad alone that names its axes.
+        value = e.scalar(self.value)
+        return e.op("Pad", x, pads, value, e.ints(list(amounts)), mode="constant")

@@ -129,8 +129,8 @@ class AveragePooling(Pooling):
         before, ends = self.padding, self._ends()
         counted = self.count_include_pad and any(before)
         if counted and ends != before:
-            both = onnx_pads((0, 0, *before), (0, 0, *before))
-            x = e.op("Pad", x, e.ints(both), mode="constant")
+            spatial = e.ints(range(2, 2 + self.axes))  # named axes keep ONNX Runtime from fusing it
+            x = e.op("Pad", x, e.ints(onnx_pads(before, before)), None, spatial, mode="constant")
             ends = tuple(end - padding for end, padding in zip(ends, before, strict=True))
             before, counted = (0,) * self.axes, False
         pads = onnx_pads(before, ends)

@@ -363,3 +363,14 @@ def test_saving_twice_replaces(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
     expected = run(graph, random_weights(graph, seed=1), images())["logits"]
     assert close(session.run(["logits"], images())[0], expected)
+
+
+def test_zeros_padded_before_a_max_pool_stay_zeros() -> None:
+    """ONNX Runtime's Pad fusion would turn them into minus infinity."""
+    b = GraphBuilder("net")
+    x = b.input("x", "f32[B, 3, 6, 6]")
+    graph = b.graph(
+        y=b.add("pool", op("max_pool2d", kernel=2), b.add("pad", op("pad", before=1), x))
+    )
+    found = run(graph, {}, {"x": -np.ones((1, 3, 6, 6), np.float32)})["y"]
+    assert found[0, 0, 0].tolist() == [0, 0, 0, 0]

@@ -1,0 +1,66 @@
+"""Whatever the operators can be put together to: both backends agree, passes change no values."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, given, settings
+from netwright.compiler.backends.torch_source import generate
+from netwright.compiler.ir.graph import Graph
+from netwright.compiler.ir.printer import print_graph
+from netwright.compiler.ir.verifier import verify
+from netwright.compiler.passes.pipeline import run_passes
+from netwright.compiler.summary import summary_table
+from netwright.runtime.generated import build_networks
+
+from tests.onnx_tools import random_weights, run
+from tests.strategies import networks
+
+SLOW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+BATCH = 3
+
+
+def image_of(graph: Graph) -> np.ndarray:
+    shape = (BATCH, *graph.inputs[0].type.shape[1:])
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def in_torch(graph: Graph, weights: dict[str, np.ndarray], image: np.ndarray) -> np.ndarray:
+    source = generate({"net": graph}, title="A random network.", origin="test.yaml")
+    module = build_networks(source, ["net"])["net"].eval()
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    with torch.no_grad():
+        return module(torch.from_numpy(image)).numpy()
+
+
+def near(a: np.ndarray, b: np.ndarray) -> bool:
+    scale = max(1e-3, float(np.abs(b[np.isfinite(b)]).max(initial=0.0)))
+    return a.shape == b.shape and bool(
+        np.allclose(a / scale, b / scale, atol=2e-4, equal_nan=True, rtol=0)
+    )
+
+
+@SLOW
+@given(networks())
+def test_torch_and_onnx_runtime_agree(graph: Graph) -> None:
+    verify(graph)
+    weights, image = random_weights(graph), image_of(graph)
+    expected = in_torch(graph, weights, image)
+    prepared, used = run_passes(graph, weights)
+    assert near(run(prepared, used, {"image": image})["y"], expected)
+
+
+@SLOW
+@given(networks())
+def test_passes_are_idempotent(graph: Graph) -> None:
+    once, weights = run_passes(graph, random_weights(graph))
+    twice, again = run_passes(once, weights)
+    assert print_graph(once) == print_graph(twice)
+    assert weights.keys() == again.keys()
+
+
+@SLOW
+@given(networks())
+def test_every_network_prints_and_is_summed_up(graph: Graph) -> None:
+    assert print_graph(graph) == print_graph(graph)
+    assert str(graph.nodes[-1].path) in summary_table(graph) if graph.nodes else True
