@@ -156,8 +156,9 @@ def _cleaned(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     clean = {k: _cleaned(v) for k, v in schema.items() if k not in DRAFT_07_LACKS}
-    if clean.get("type") == "array" and "items" in clean:
-        clean["items"] = {"anyOf": [clean["items"], EXPRESSION]}
+    for inner in ("items", "additionalProperties"):
+        if isinstance(clean.get(inner), dict):
+            clean[inner] = {"anyOf": [clean[inner], EXPRESSION]}
     return clean
 
 
