@@ -15,6 +15,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -q -c constraints.txt -e .
+	$(BIN)/python -m compileall -q __init__.py cli.py compiler runtime
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

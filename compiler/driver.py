@@ -32,6 +32,7 @@ class Compilation:
     graphs: the networks that have no mistakes. programs: what the objective yields; empty where
     there is no objective or where there are errors. fields: the data fields by name.
     labels: program output -> names of its classes.
+    chosen: whether a variant or parameters were set from outside.
     """
 
     file: SourceFile
@@ -43,6 +44,7 @@ class Compilation:
     fields: Mapping[str, Field]
     labels: Mapping[str, list[str]]
     diagnostics: tuple[Diagnostic, ...]
+    chosen: bool = False
 
     @property
     def has_errors(self) -> bool:
@@ -72,10 +74,10 @@ class Compilation:
 
     @cached_property
     def spec_hash(self) -> str:
-        """sha256 of the resolved spec and of the libraries that it imports, in hexadecimal."""
+        """sha256 of the resolved spec and of every library that it imports, in hexadecimal."""
         digest = hashlib.sha256(self.resolved.encode())
-        for path in sorted(self.spec.libraries):
-            digest.update(self.spec.libraries[path].encode())
+        for text in self.spec.imported:
+            digest.update(text.encode())
         return digest.hexdigest()
 
     @property
@@ -119,7 +121,9 @@ def check_source(
     graphs = {name: graph for name, graph in spec.graphs.items() if graph}
     for graph in graphs.values():
         verify(graph)
-    return _bind(Compilation(file, folder, located, spec, graphs, {}, {}, {}, ()), sink)
+    chosen = choices is not None and bool(choices.variant or choices.values)
+    found = Compilation(file, folder, located, spec, graphs, {}, {}, {}, (), chosen)
+    return _bind(found, sink)
 
 
 def compile_spec(path: Path | str, choices: Choices | None = None) -> Compilation:
@@ -174,7 +178,7 @@ def _lint(compilation: Compilation, context: Context) -> None:
     sound = not sink.errors
     if sound:
         run_lints(LintContext(compilation.graphs, located, spec.objective, context.fields), sink)
-    suppress(sink, spec.lint, located, complete=sound)
+    suppress(sink, spec.lint, located, complete=sound and not compilation.chosen)
 
 
 def _text(span: Span) -> str:

@@ -11,8 +11,11 @@ import sys
 import traceback
 from pathlib import Path
 
-from .diagnostics import Code, failure
+from .diagnostics import Code, Diagnostic, failure
 from .ops.base import REGISTRY, Op
+
+PREFIX = "netwright_plugin_"
+"""What the modules of plug-ins are called, followed by the names of their files."""
 
 
 def load_plugin(path: Path) -> list[str]:
@@ -23,7 +26,7 @@ def load_plugin(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise failure(Code.P951, f"the plug-in `{path}` is not a file")
-    name = f"netwright_plugin_{path.stem}"
+    name = PREFIX + path.stem
     known = set(REGISTRY)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -70,6 +73,21 @@ def _fault(operator: type[Op]) -> str | None:
             f"tuple of one of them, found {error}"
         )
     return None
+
+
+def failure_in_plugin(error: Exception) -> Diagnostic | None:
+    """P951 for an exception that a method of a user's operator raised; None for any other."""
+    files = {module.__file__ for name, module in sys.modules.items() if name.startswith(PREFIX)}
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
+    if not frames:
+        return None
+    last = frames[-1]
+    return Diagnostic(
+        Code.P951,
+        f"the plug-in `{last.filename}` failed in `{last.name}`: {type(error).__name__}: {error}",
+        notes=(f"at {last.filename}:{last.lineno}: {last.line}",),
+        help="repair the method; `netwright.compiler.ops.base` says what each one is given",
+    )
 
 
 def _forget(name: str, known: set[str]) -> None:

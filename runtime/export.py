@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation, compile_spec
 from ..compiler.ir.graph import Graph
-from ..compiler.ir.printer import print_graph
+from ..compiler.passes.pipeline import run_passes
 from .bundle import FORMAT, MANIFEST, SPEC, WEIGHTS, FileRecord, Manifest, is_bundle
 from .checkpoint import load_weights, steps
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
@@ -26,7 +26,6 @@ from .signature import program_signature, symbol_bounds
 from .weights import for_onnx
 
 Arrays = Mapping[str, NDArray[Any]]
-Say = Callable[[str], object]
 
 BUNDLE = "bundle"
 """The folder of a run's bundle, unless another is asked for."""
@@ -64,15 +63,12 @@ def export_run(
     output: Path | None = None,
     opset: int | None = None,
     with_weights: bool = False,
-    print_after: str | None = None,
-    say: Say | None = None,
 ) -> ExportResult:
     """Export the checkpoint that a run was tested with; the newest one if it is not finished.
 
     Args:
         output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced.
         opset: None for the spec's. with_weights: add the weights, to train on from the bundle.
-        print_after: the name of a pass whose graphs are told through `say`.
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
     """
@@ -88,8 +84,6 @@ def export_run(
         metrics=metrics,
         opset=opset,
         with_weights=with_weights,
-        print_after=print_after,
-        say=say,
     )
 
 
@@ -128,8 +122,6 @@ def export_weights(
     metrics: Mapping[str, Any] | None = None,
     opset: int | None = None,
     with_weights: bool = False,
-    print_after: str | None = None,
-    say: Say | None = None,
 ) -> ExportResult:
     """Export a compiled spec with given weights.
 
@@ -142,7 +134,7 @@ def export_weights(
     programs = _chosen(compilation)
     with new_folder(output) as draft:
         for name, program in programs.items():
-            graph, used = _passes(program, weights, print_after, say)
+            graph, used = run_passes(program, weights)
             _write_model(compilation, name, graph, used, draft, opset)
         parity = _prove(compilation, programs, weights, draft)
         _write_spec(compilation, draft)
@@ -173,18 +165,6 @@ def _chosen(compilation: Compilation) -> dict[str, Graph]:
 
 def _file(program: str) -> str:
     return f"{program}.onnx"
-
-
-def _passes(
-    program: Graph, weights: Arrays, print_after: str | None, say: Say | None
-) -> tuple[Graph, Arrays]:
-    from ..compiler.passes.pipeline import run_passes
-
-    def after(name: str, graph: Graph) -> None:
-        if say and name == print_after:
-            say(print_graph(graph))
-
-    return run_passes(program, weights, after=after)
 
 
 def _write_model(

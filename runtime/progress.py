@@ -46,16 +46,19 @@ def _heading(begin: Begin) -> str:
     )
 
 
-def _epoch_text(end: EpochEnd, epochs: int) -> str:
+def _epoch_text(end: EpochEnd, epochs: int, *, rate: bool) -> str:
     parts = [f"epoch {end.epoch:>{len(str(epochs))}}/{epochs}", figures_text(end.losses)]
     if end.validation:
         parts.append(f"validation {figures_text(end.validation)}")
-    parts += [f"{end.rate:,.0f} samples/s", duration(end.seconds)]
+    parts += [f"{end.rate:,.0f} samples/s"] if rate else []
+    parts.append(duration(end.seconds))
     return "  ".join(parts) + ("  best so far" if end.best else "")
 
 
 class Lines(Observer):
     """One line per epoch, and now and then one within an epoch that takes long."""
+
+    _tells_rate = True
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -83,20 +86,24 @@ class Lines(Observer):
 
     def epoch_end(self, epoch: EpochEnd) -> None:
         self._told = time.monotonic()
-        self._print(_epoch_text(epoch, self._epochs))
+        self._print(_epoch_text(epoch, self._epochs, rate=self._tells_rate))
 
     def warn(self, text: str) -> None:
         self._print(f"warning: {text}", style="bold yellow")
 
 
 class Live(Lines):
-    """A bar with step, loss, the last validation figures, rate and time left."""
+    """A bar with step, loss, rate and time left; the lines above it have the figures of epochs.
+
+    All of it fits into 80 columns.
+    """
+
+    _tells_rate = False
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._bar: Any = None
         self._task: Any = None
-        self._validation = ""
 
     def begin(self, begin: Begin) -> None:
         from rich import progress as rich
@@ -104,7 +111,7 @@ class Live(Lines):
         super().begin(begin)
         self._bar = rich.Progress(
             rich.TextColumn("{task.description}"),
-            rich.BarColumn(bar_width=24),
+            rich.BarColumn(bar_width=max(8, min(40, self._console.width - 68))),
             rich.TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             rich.TextColumn("{task.fields[figures]}"),
             rich.TextColumn("[dim]{task.fields[speed]}"),
@@ -122,14 +129,9 @@ class Live(Lines):
             self._task,
             completed=progress.step,
             description=f"epoch {progress.epoch}/{self._epochs}",
-            figures=f"{figures_text(progress.losses)}{self._validation}",
+            figures=figures_text(progress.losses),
             speed=f"{progress.rate:,.0f} samples/s, {left} left",
         )
-
-    def epoch_end(self, epoch: EpochEnd) -> None:
-        if epoch.validation:
-            self._validation = f"  validation {figures_text(epoch.validation)}"
-        super().epoch_end(epoch)
 
     def end(self) -> None:
         if self._bar is not None:

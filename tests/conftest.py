@@ -17,6 +17,10 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
 settings.register_profile("netwright", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("netwright")
 
+# One thread for each test process and what it starts: pytest-xdist runs as many as there are cores,
+# and with a pool of threads in each of them training took up to six times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Golden = Callable[[Path, str], None]
 
 

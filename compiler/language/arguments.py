@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from ..diagnostics import Code, failure
 from ..ir.shapes import Poly
 from ..ops.base import Attribute, Op, Refusal
-from ..ops.weights import INIT_KINDS, Init
+from ..ops.weights import INIT_KINDS, SETTINGS, Init
 from ..source import Key
 from ..suggest import did_you_mean, suggest
 from .describe import describe
@@ -42,6 +50,15 @@ class InitModel(Strict):
     bound: float | None = Field(default=None, gt=0)
     gain: float = Field(default=1.0, gt=0)
     mode: Literal["fan_in", "fan_out"] = "fan_in"
+
+    @model_validator(mode="after")
+    def _only_what_the_kind_takes(self) -> Self:
+        taken = SETTINGS.get(self.kind, ())
+        ignored = sorted(self.model_fields_set - {"kind", *taken})
+        if ignored:
+            words = ", ".join(f"`{name}`" for name in taken) or "nothing"
+            raise ValueError(f"`{self.kind}` takes {words}, found `{ignored[0]}`")
+        return self
 
 
 def _size(value: Any) -> Any:
@@ -225,7 +242,7 @@ def _spread(declared: Attribute, value: Any) -> Any:
         return declared.words[value]
     if declared.annotation.startswith("Init") and value is not None:
         return _init_map(value)
-    single = isinstance(value, int | float | Poly) and not isinstance(value, bool)
+    single = isinstance(value, int | float | str | Poly) and not isinstance(value, bool)
     if declared.spread and single:
         return [value] * declared.spread
     if declared.annotation.startswith("tuple[") and single:
@@ -237,7 +254,9 @@ def _spread(declared: Attribute, value: Any) -> Any:
 
 def _init_map(value: Any) -> Any:
     if isinstance(value, Init):
-        return InitModel(**vars(value))
+        standard = vars(Init(value.kind))
+        given = {name: v for name, v in vars(value).items() if v != standard[name]}
+        return InitModel(kind=value.kind, **given)
     if isinstance(value, str):
         return {"kind": value}
     if isinstance(value, dict) and len(value) == 1 and "kind" not in value:

@@ -41,6 +41,7 @@ class BlockReader:
     located: Located
     sink: Sink
     imported: Mapping[str, Block] = field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
 
     def read(self, data: Any) -> dict[str, Block]:
         """Every block that could be read, by name, in the order of their definitions."""
@@ -72,7 +73,7 @@ class BlockReader:
             return None
         self._check_names(model, path)
         scope = Scope({}, self.located, self.sink, (f"in block `{name}`",))
-        layers = Reader(scope, names).read(body["layers"], (*path, "layers"))
+        layers = Reader(scope, names, self.failed).read(body["layers"], (*path, "layers"))
         self._unused_params(name, model, body, path)
         inputs = {"x": None}
         if model.inputs:

@@ -33,6 +33,7 @@ class Elaborator:
     env: Mapping[str, Any]
     dims: Mapping[str, Symbol]
     blocks: Mapping[str, Block]
+    failed_imports: frozenset[str] = frozenset()
     graphs: dict[str, Graph | None] = field(default_factory=dict)
 
     def network(self, name: str, model: NetworkModel) -> Graph | None:
@@ -44,7 +45,9 @@ class Elaborator:
             port: self._input(port, given, (*path, "inputs", port), scope)
             for port, given in model.inputs.items()
         }
-        layers = Reader(scope, frozenset(self.blocks)).read(model.layers, (*path, "layers"))
+        layers = Reader(scope, frozenset(self.blocks), self.failed_imports).read(
+            model.layers, (*path, "layers")
+        )
         frame = self._root_frame(scope, inputs, path)
         expander = Expander(self.sink, self.graphs)
         try:

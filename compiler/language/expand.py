@@ -6,7 +6,7 @@ came before. A layer that fails gets unknown outputs, which silence what follows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,10 @@ from .wiring import Wirer, Wiring
 
 LAYER_LIMIT = 3_000
 """How many layers a network may expand to, counting each copy and what `when` leaves out."""
+
+
+WireIn = Callable[[Frame], Wiring]
+"""Wires a layer inside a frame: a copy of a `repeat` sees its own `index` and `count`."""
 
 
 class TooManyLayersError(Exception):
@@ -130,10 +134,14 @@ class Expander:
         if ports is None:
             return unknown(layer.span)
         given = "from" in layer.modifiers
-        wirer = Wirer(frame, layer.path, f"`{layer.operation}`")
-        wiring = wirer.wire(layer.modifiers.get("from"), ports, given=given)
+
+        def wire(where: Frame) -> Wiring:
+            wirer = Wirer(where, layer.path, f"`{layer.operation}`")
+            return wirer.wire(layer.modifiers.get("from"), ports, given=given)
+
         if "repeat" in layer.modifiers:
-            return self._repeat(frame, layer, identity, wiring)
+            return self._repeat(frame, layer, identity, wire)
+        wiring = wire(frame)
         if layer.operation == "layers" and layer.id is None and frame.kind == "group":
             return self._spliced_group(frame, layer, wiring)
         return self._single(frame, layer, self._place(frame, layer, identity), wiring)
@@ -296,27 +304,27 @@ class Expander:
             dims=dims,
         )
 
-    def _repeat(self, frame: Frame, layer: Layer, identity: str, wiring: Wiring) -> Bound:
+    def _repeat(self, frame: Frame, layer: Layer, identity: str, wire: WireIn) -> Bound:
         copies = read_repeat(layer, frame.scope)
         if copies is None:
             return unknown(layer.span)
         if not copies.count:
-            return Bound({"y": wiring.wires[0] or UNKNOWN}, layer.span)
+            wires = wire(frame.extended({"index": 0, "count": 0})).wires
+            return Bound({"y": (wires and wires[0]) or UNKNOWN}, layer.span)
         if frame.kind == "group" and layer.id is None:
-            return self._chain(frame, layer, copies, wiring, None)
+            return self._chain(frame, layer, copies, wire, None)
         path = self._place(frame, layer, identity)
-        bound = self._copies(frame, layer, copies, wiring, path)
+        bound = self._copies(frame, layer, copies, wire, path)
         return replace(bound, recipe=Recipe(layer, frame, path))
 
-    def _copies(
-        self, frame: Frame, layer: Layer, copies: Copies, wiring: Wiring, path: str
-    ) -> Bound:
+    def _copies(self, frame: Frame, layer: Layer, copies: Copies, wire: WireIn, path: str) -> Bound:
         """The copies of a repeat that has a path of its own, recorded as one scope."""
         holder = replace(frame, items=[])
-        bound = self._chain(holder, layer, copies, wiring, path)
+        bound = self._chain(holder, layer, copies, wire, path)
         results = {port: w for port, w in bound.ports.items() if isinstance(w, Value)}
         if holder.items and len(results) == len(bound.ports):
-            first = wiring.wires[0] if wiring.wires else None
+            wires = wire(frame.extended(next(copies.environments()))).wires
+            first = wires[0] if wires else None
             entry = {"x": first} if isinstance(first, Value) else {}
             frame.items.append(
                 GraphScope("repeat", path, tuple(holder.items), entry, results, span=layer.span)
@@ -324,20 +332,22 @@ class Expander:
         return bound
 
     def _chain(
-        self, frame: Frame, layer: Layer, copies: Copies, wiring: Wiring, path: str | None
+        self, frame: Frame, layer: Layer, copies: Copies, wire: WireIn, path: str | None
     ) -> Bound:
-        """Expand each copy; the first port runs from copy to copy, the others feed every copy."""
+        """Expand each copy; the first port runs from copy to copy, the others are wired anew."""
         results: list[Bound] = []
         for index, env in enumerate(copies.environments()):
             self._count()
             inner = frame.extended(env)
+            wiring = wire(inner)
+            if results and wiring.wires:
+                wiring = wiring.with_first(results[-1].first)
             if path is None and layer.operation == "layers":
                 bound = self._spliced_group(inner, layer, wiring)
             else:
                 place = f"{path}.{index}" if path is not None else self._place(frame, layer, "")
                 bound = self._single(inner, layer, place, wiring)
             results.append(bound)
-            wiring = wiring.with_first(bound.first) if wiring.wires else wiring
         return replace(results[-1], copies=tuple(results))
 
     def _share(self, frame: Frame, layer: Layer, path: str, wiring: Wiring) -> Bound:
@@ -350,7 +360,7 @@ class Expander:
         if "repeat" in recipe.layer.modifiers:
             copies = read_repeat(recipe.layer, holder.scope)
         if copies:
-            bound = self._copies(holder, recipe.layer, copies, wiring, path)
+            bound = self._copies(holder, recipe.layer, copies, lambda _: wiring, path)
         else:
             bound = self._single(holder, recipe.layer, path, wiring)
         frame.items.extend(

@@ -27,12 +27,15 @@ class Importer:
     """Reads libraries, each once, and refuses paths that leave the tree and cycles.
 
     tree: the folder that paths may not leave: the spec's own, or the packaged zoo.
+    packaged: files of the zoo, imported as such. failed: aliases whose library has mistakes.
     """
 
     sink: Sink
     read: dict[Path, dict[str, Block]] = field(default_factory=dict)
     sources: dict[Path, SourceFile] = field(default_factory=dict)
     active: list[Path] = field(default_factory=list)
+    packaged: set[Path] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
 
     def blocks(self, located: Located, tree: Path) -> dict[str, Block]:
         """The blocks of every import of a document as `alias.Block`."""
@@ -51,16 +54,20 @@ class Importer:
                     located, path, "an import expects a lower-case name and the path of a library"
                 )
                 continue
+            errors = self.sink.errors
             library = self._library(located, path, target, tree)
+            if self.sink.errors > errors:
+                self.failed.add(str(alias))
             result |= {f"{alias}.{name}": block for name, block in library.items()}
         return result
 
     def texts(self) -> dict[Path, str]:
-        """The libraries that were read from outside the packaged zoo, by their paths."""
+        """The libraries that a copy of the spec needs beside it, by their paths.
+
+        Those of the packaged zoo, imported as such, are found wherever the copy lies.
+        """
         return {
-            path: source.text
-            for path, source in self.sources.items()
-            if not path.is_relative_to(ZOO)
+            path: source.text for path, source in self.sources.items() if path not in self.packaged
         }
 
     def _library(self, located: Located, path: Key, target: str, tree: Path) -> dict[str, Block]:
@@ -78,6 +85,8 @@ class Importer:
         if not file.is_file():
             self._missing(located, path, f"import `{target}` is not found")
             return {}
+        if target.startswith(PACKAGED) or located.file.path in self.packaged:
+            self.packaged.add(file)
         self.read[file] = self._read(file, root, target)
         return self.read[file]
 
@@ -102,7 +111,9 @@ class Importer:
         self.active.append(file)
         imported = self.blocks(library, root)
         self.active.pop()
-        return BlockReader(library, self.sink, imported).read(library.data.get("blocks", {}))
+        return BlockReader(library, self.sink, imported, frozenset(self.failed)).read(
+            library.data.get("blocks", {})
+        )
 
     def _check_sections(self, library: Located) -> None:
         check_edition(library, self.sink)

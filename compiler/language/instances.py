@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..diagnostics import Code, Label
 from ..ir.graph import Value
 from ..ir.shapes import Dim, Poly, equal, shape_text
+from ..source import Key
 from ..suggest import did_you_mean, suggest
 from .blocks import Block
-from .describe import describe
+from .describe import describe, plain
 from .evaluate import FAILED, Scope
 from .layers import NAME, Layer
 from .schema import BlockParamModel
@@ -126,14 +128,13 @@ def block_dims(
         if pattern is None:
             continue
         place = (*block.path, "inputs", port, "shape")
-        shape = inner.evaluate(pattern, place)
-        problem = None if shape is FAILED else _match(shape, value.type.shape, dims)
-        if shape is FAILED:
+        problem = _match(pattern, place, value.type.shape, dims, inner)
+        if problem is FAILED:
             return None
         if problem:
             outer.report(
                 Code.D401,
-                f"block `{block.name}` needs `{port}` of shape {shape_text(shape)}, "
+                f"block `{block.name}` needs `{port}` of shape {shape_text(pattern)}, "
                 f"found {value.type}",
                 layer.arguments_path,
                 problem,
@@ -144,15 +145,26 @@ def block_dims(
     return dims
 
 
-def _match(pattern: list[Any], shape: tuple[Dim, ...], dims: dict[str, Dim]) -> str:
-    """Bind the names of a pattern; a few words on what does not fit, or nothing."""
+def _match(
+    pattern: list[Any], place: Key, shape: tuple[Dim, ...], dims: dict[str, Dim], scope: Scope
+) -> Any:
+    """Bind the names of a pattern, whose expressions see what is bound before them.
+
+    Returns: a few words on what does not fit, or nothing; FAILED after a report.
+    """
     if len(pattern) != len(shape):
         return f"{len(shape)} axes, expected {len(pattern)}"
-    for axis, (wanted, size) in enumerate(zip(pattern, shape, strict=True)):
+    for axis, (written, size) in enumerate(zip(pattern, shape, strict=True)):
+        bound = replace(scope, env={**scope.env, **dims})
+        wanted = bound.evaluate(written, (*place, axis))
+        if wanted is FAILED:
+            return FAILED
         if isinstance(wanted, str):
             if not NAME.match(wanted) or not wanted[0].isupper():
                 return f"`{wanted}` is not the name of a dimension"
             wanted = dims.setdefault(wanted, size)
+        if isinstance(wanted, bool) or not isinstance(wanted, int | Poly):
+            return f"axis {axis}: `{plain(wanted)}` is not a size"
         if equal(wanted, size) is not True:
             return f"axis {axis} is {size}, expected {wanted}"
     return ""

@@ -57,10 +57,12 @@ class Reader:
     """Parses the layers of one document.
 
     blocks: every block that may be named here, for the checks of operations.
+    failed: imports with mistakes; a block of theirs is silently BROKEN.
     """
 
     scope: Scope
     blocks: frozenset[str]
+    failed: frozenset[str] = frozenset()
 
     def read(self, items: Any, path: Key) -> tuple[Layer, ...]:
         """Every item; those that cannot be understood are reported and BROKEN."""
@@ -103,6 +105,8 @@ class Reader:
     def _operation(self, item: dict[str, Any], path: Key) -> str | None:
         operations = [key for key in item if key not in MODIFIERS]
         known = [key for key in operations if self._known(key)]
+        if any(str(key).partition(".")[0] in self.failed for key in operations):
+            return None
         if len(operations) == 1 and known:
             return known[0]
         if not operations:
@@ -147,8 +151,7 @@ class Reader:
             help = "define it under `blocks`, or import a library that has it"  # noqa: A001
         else:
             near = suggest(key, choices) or suggest(key, [*REGISTRY, *self.blocks])
-            listing = "`netwright ops` lists them all"
-            help = f"one with a similar name exists: `{near}`" if near else listing  # noqa: A001
+            help = _step(key, near)  # noqa: A001
             if what == "block" and not near:
                 help = did_you_mean(key, choices, "block")  # noqa: A001
         self.scope.report(Code.S103, f"unknown {what} `{key}`", (*path, key), key=True, help=help)
@@ -188,3 +191,11 @@ class Reader:
                 help="choose another name",
             )
         return value  # a refused one too, so that references to it are no further mistakes
+
+
+def _step(name: str, near: str | None) -> str:
+    """What to do about an operation that does not exist; `near` is one with a similar name."""
+    word, space, rest = name.partition(" ")
+    if space and word in REGISTRY:
+        return f"write a colon after the operation: `{word}: {rest}`"
+    return f"one with a similar name exists: `{near}`" if near else "`netwright ops` lists them all"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 from ..diagnostics import Code, Sink
 from ..ir.graph import Graph, Node
+from ..ir.shapes import Symbol
 from ..source import Located, Span
 from .blocks import Block
 from .evaluate import expression_names
@@ -74,6 +76,52 @@ def report_unused_params(located: Located, sink: Sink) -> None:
                 f"parameter `{name}` is never used",
                 located.key(("params", name)),
                 help="remove it, or use it as `$" + str(name) + "`",
+            )
+
+
+def report_unused_dims(located: Located, dims: Mapping[str, Symbol], sink: Sink) -> None:
+    """Sizes of `dims` that no shape and no expression mentions."""
+    data = located.data
+    shapes = [_shapes(data.get("networks")), _shapes(data.get("data"))]
+    used = expression_names(data).union(*shapes)
+    for name in dims:
+        if name not in used and ("dims", name) in located.keys:
+            sink.add(
+                Code.G303,
+                f"size `{name}` is never used",
+                located.key(("dims", name)),
+                help="remove it, or write it in the shape of an input",
+            )
+
+
+def _shapes(value: Any) -> set[str]:
+    """Every name that stands in a `shape` below a value."""
+    if isinstance(value, list):
+        return set().union(*map(_shapes, value))
+    if not isinstance(value, dict):
+        return set()
+    shape = value.get("shape")
+    names = {size for size in shape if isinstance(size, str)} if isinstance(shape, list) else set()
+    return names.union(*map(_shapes, value.values()))
+
+
+def report_unused_imports(
+    located: Located,
+    imported: Mapping[str, Block],
+    own: Mapping[str, Block],
+    layers: Mapping[str, tuple[Layer, ...]],
+    sink: Sink,
+) -> None:
+    """Libraries of which no block is named anywhere in the spec."""
+    parts = [*layers.values(), *(block.layers for block in own.values())]
+    used = {name.partition(".")[0] for part in parts for name in _operations(part) if "." in name}
+    for alias in dict.fromkeys(name.partition(".")[0] for name in imported):
+        if alias not in used:
+            sink.add(
+                Code.G303,
+                f"import `{alias}` is never used",
+                located.key(("imports", alias)),
+                help=f"remove it, or use a block of it as a layer: `{alias}.<Block>`",
             )
 
 

@@ -25,7 +25,8 @@ def resolve_outputs(frame: Frame, declared: Any, path: Key, owner: str) -> dict[
                 f"but `{declared}` is another layer or input",
                 path,
                 also=[Label(bound.span, "defined here")],
-                help=f"write `outputs: {{{declared}: {declared}}}` to name that one's result",
+                help=f"write `outputs: {{{declared}: prev}}` for the last layer's result, or "
+                f"`{{{declared}: {declared}}}` for that one's",
             )
         return {declared: last}
     if not isinstance(declared, Mapping) or not declared:

@@ -177,6 +177,7 @@ class ParamReader:
                     "lower-case names are parameters",
                 )
                 continue
+            found[name] = Symbol(name)  # so that a mistake in it is no unknown size elsewhere
             model = self.validator.read(DimModel, value, path)
             if model and self._bounds_fit(name, model):
                 found[name] = Symbol(name, model.min, model.max, model.multiple_of)

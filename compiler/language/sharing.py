@@ -97,6 +97,13 @@ def resolve_ties(
         return node
     resolved = {key: tying.resolve(str(key), value, (*place, key)) for key, value in ties.items()}
     found = {key: ref for key, ref in resolved.items() if ref}
+    if "weight" in found and getattr(node.op, "init", None) is not None:
+        frame.scope.report(
+            Code.O502,
+            f"`init` and a tied `weight` exclude each other: `{node.path}` has no weight to start",
+            (*layer.arguments_path, "init"),
+            help="remove `init`; the layer that owns the weight starts it",
+        )
     return replace(node, weights={**node.weights, **found})
 
 

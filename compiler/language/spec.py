@@ -25,7 +25,13 @@ from .evaluate import FAILED, Origins, Scope
 from .expect import check_expectations
 from .imports import Importer, check_edition
 from .layers import NAME, Layer, Reader
-from .liveness import report_dead_layers, report_unused_blocks, report_unused_params
+from .liveness import (
+    report_dead_layers,
+    report_unused_blocks,
+    report_unused_dims,
+    report_unused_imports,
+    report_unused_params,
+)
 from .params import Choices, ParamReader
 from .schema import SECTIONS, ExpectModel, LintModel, NetworkModel
 from .validate import Validator
@@ -39,6 +45,8 @@ class Spec:
 
     params: the value of every parameter. graphs: None for a network with mistakes.
     broken: sections with mistakes, which are None or empty here.
+    libraries: texts of imported files that are not of the packaged zoo, by path.
+    imported: texts of all imported files.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Spec:
     graphs: Mapping[str, Graph | None]
     broken: frozenset[str]
     libraries: Mapping[Path, str]
+    imported: tuple[str, ...]
 
 
 @dataclass
@@ -80,9 +89,13 @@ class SpecReader:
         dims = params.dims()
         importer = Importer(self.sink)
         imported = importer.blocks(self.located, folder)
-        own = self._own_blocks(imported)
-        graphs = self._networks(validator, env, dims, {**imported, **own}, own)
+        failed = frozenset(importer.failed)
+        own = self._own_blocks(imported, failed)
+        blocks = {**imported, **own}
+        elaborator = Elaborator(self.located, self.sink, env, dims, blocks, failed)
+        graphs = self._networks(validator, elaborator, own)
         report_unused_params(self.located, self.sink)
+        report_unused_dims(self.located, dims, self.sink)
         expect = self._section(ExpectModel, "expect", validator, env)
         if expect and not self.broken & {"params", "networks"}:
             check_expectations(expect, graphs, dims, self.located, self.sink)
@@ -101,6 +114,7 @@ class SpecReader:
             graphs=graphs,
             broken=frozenset(self.broken),
             libraries=importer.texts(),
+            imported=tuple(importer.sources[path].text for path in sorted(importer.sources)),
         )
 
     def _declared(self, section: str) -> Mapping[str, Any]:
@@ -145,23 +159,21 @@ class SpecReader:
 
     # Blocks and networks
 
-    def _own_blocks(self, imported: Mapping[str, Block]) -> dict[str, Block]:
+    def _own_blocks(
+        self, imported: Mapping[str, Block], failed: frozenset[str]
+    ) -> dict[str, Block]:
         data = self.located.data.get("blocks")
-        return {} if data is None else BlockReader(self.located, self.sink, imported).read(data)
+        if data is None:
+            return {}
+        return BlockReader(self.located, self.sink, imported, failed).read(data)
 
     def _networks(
-        self,
-        validator: Validator,
-        env: Mapping[str, Any],
-        dims: Mapping[str, Symbol],
-        blocks: Mapping[str, Block],
-        own: Mapping[str, Block],
+        self, validator: Validator, elaborator: Elaborator, own: Mapping[str, Block]
     ) -> dict[str, Graph | None]:
         data = self.located.data.get("networks")
         if not isinstance(data, dict) or not data:
             self._networks_missing(data)
             return {}
-        elaborator = Elaborator(self.located, self.sink, env, dims, blocks)
         for name, body in data.items():
             model = validator.read(NetworkModel, body, ("networks", name))
             good = self._network_name(name) and model is not None and "params" not in self.broken
@@ -171,7 +183,11 @@ class SpecReader:
             else:
                 report_dead_layers(graph, self.located, self.sink)
             elaborator.graphs[name] = graph
-        report_unused_blocks(own, self._parsed(data, blocks), self.sink)
+        blocks = elaborator.blocks
+        layers = self._parsed(data, blocks)
+        imported = {name: block for name, block in blocks.items() if name not in own}
+        report_unused_blocks(own, layers, self.sink)
+        report_unused_imports(self.located, imported, own, layers, self.sink)
         return elaborator.graphs
 
     def _parsed(

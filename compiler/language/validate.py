@@ -185,10 +185,21 @@ def wrong_value_help(details: ErrorDetails) -> str | None:
     value = details["input"]
     if details["type"] in ("int_type", "int_from_float") and isinstance(value, float):
         return "`/` gives a fraction; `//` divides whole numbers"
+    if details["type"] in ("int_type", "float_type") and isinstance(value, str):
+        return _number_for(value)
     if details["type"] == "literal_error" and isinstance(value, str):
         choices = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
         near = suggest(value, choices)
         return f"a choice with a similar name exists: `{near}`" if near else None
+    return None
+
+
+def _number_for(text: str) -> str | None:
+    """The next step where a text stands in place of a number."""
+    if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text):
+        return f"write it without quotes: `{text}`"
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", text):
+        return f"write a number, or `${text}` for the parameter of this name"
     return None
 
 

@@ -10,7 +10,7 @@ from ..diagnostics import Code
 from ..ir.graph import Value
 from ..ops.base import Port
 from ..source import Key
-from ..suggest import did_you_mean
+from ..suggest import did_you_mean, suggest
 from .describe import describe
 from .evaluate import FAILED
 from .frames import UNKNOWN, Bound, Frame, Unknown, Wire
@@ -218,10 +218,9 @@ class Wirer:
             )
             return None
         visible = self.frame.visible()
-        self.frame.scope.report(
-            Code.G301,
-            f"unknown layer or input `{name}`",
-            place,
-            help=did_you_mean(name, visible, "layer") if visible else None,
-        )
+        step = did_you_mean(name, visible, "layer")
+        if suggest(name, visible) is None:
+            step += "; `id` gives another layer a name"
+        message = f"unknown layer or input `{name}`"
+        self.frame.scope.report(Code.G301, message, place, help=step)
         return None

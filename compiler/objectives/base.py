@@ -42,6 +42,11 @@ class Context:
             help=problem.help,
         )
 
+    def label(self, path: Key, text: str) -> tuple[Label, ...]:
+        """A second place to show, if it has one."""
+        span = self.span(path)
+        return (Label(span, text),) if span else ()
+
     def misfit(
         self,
         message: str,

@@ -72,7 +72,7 @@ def _unified(
         field = context.fields[fields[port.name]]
         given = field.network_type(context.dims)
         if not _fits(port.type, given, binding):
-            _report_misfit(port, fields[port.name], field, context, path)
+            _report_misfit(port, fields[port.name], field, graph, context, path)
             fitting = False
     if not fitting:
         return None
@@ -99,7 +99,9 @@ def _allows(symbol: Symbol, size: Dim) -> bool:
     return above and below and divisible(size, symbol.multiple_of) is True
 
 
-def _report_misfit(port: Value, name: str, field: Field, context: Context, path: Key) -> None:
+def _report_misfit(
+    port: Value, name: str, field: Field, graph: Graph, context: Context, path: Key
+) -> None:
     given = field.network_type(context.dims)
     raw = field.raw_type(context.dims)
     after = f" (stored as {raw})" if raw != given else ""
@@ -108,6 +110,7 @@ def _report_misfit(port: Value, name: str, field: Field, context: Context, path:
         f"type {given}{after}",
         path,
         _next_step(port.type, given, name),
+        also=context.label(("networks", graph.name, "inputs", port.name), "the input"),
     )
 
 

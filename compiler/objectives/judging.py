@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..diagnostics import Code
+from ..diagnostics import Code, Label
 from ..ir.graph import Graph
 from ..ir.shapes import TensorType
 from ..source import Key
@@ -39,7 +39,7 @@ def check_loss(
     known = check_pair(loss.name, loss.output, loss.target, graph, context, place)
     if not known or types is None:
         return
-    _check_types(loss, types[loss.output], context, place)
+    _check_types(loss, types[loss.output], _maker(graph, loss.output), context, place)
 
 
 def _check_weight(item: WeightedLoss, context: Context, path: Key) -> None:
@@ -71,7 +71,9 @@ def check_pair(
     return output in graph.outputs and target in context.fields
 
 
-def _check_types(loss: Loss, output: TensorType, context: Context, path: Key) -> None:
+def _check_types(
+    loss: Loss, output: TensorType, maker: tuple[Label, ...], context: Context, path: Key
+) -> None:
     field = context.fields[loss.target]
     if loss.raw_target and field.is_transformed:
         context.misfit(
@@ -89,13 +91,14 @@ def _check_types(loss: Loss, output: TensorType, context: Context, path: Key) ->
             f"`{loss.target}` {target}",
             path,
             _next_step(loss, output, target),
+            also=maker,
         )
         return
     _check_range(loss, field.interval(), context, path)
     problem = loss.setting_problem(output)
     if problem:
         context.misfit(problem, path)
-    _check_class_count(loss, output, context, path)
+    _check_class_count(loss, output, maker, context, path)
 
 
 def _check_range(loss: Loss, interval: Interval, context: Context, path: Key) -> None:
@@ -110,7 +113,15 @@ def _check_range(loss: Loss, interval: Interval, context: Context, path: Key) ->
     )
 
 
-def _check_class_count(loss: Loss, output: TensorType, context: Context, path: Key) -> None:
+def _maker(graph: Graph, output: str) -> tuple[Label, ...]:
+    """The layer that makes an output, to show beside a mistake about it."""
+    node = graph.producers().get(graph.outputs[output].name)
+    return (Label(node.span, f"`{output}` is made here"),) if node and node.span else ()
+
+
+def _check_class_count(
+    loss: Loss, output: TensorType, maker: tuple[Label, ...], context: Context, path: Key
+) -> None:
     if loss.kind != "classes":
         return
     scores, labels = class_count(output), context.fields[loss.target].class_total
@@ -121,6 +132,7 @@ def _check_class_count(loss: Loss, output: TensorType, context: Context, path: K
         f"found {scores} in output `{loss.output}` {output}",
         path,
         f"give the layer that makes `{loss.output}` {labels} features or channels",
+        also=maker,
     )
 
 

@@ -20,6 +20,18 @@ INIT_KINDS = (
 WITH_STD = ("normal", "trunc_normal")
 KAIMING = ("kaiming_uniform", "kaiming_normal")
 
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "normal": ("std",),
+    "trunc_normal": ("std",),
+    "uniform": ("bound",),
+    "xavier_uniform": ("gain",),
+    "xavier_normal": ("gain",),
+    "orthogonal": ("gain",),
+    "kaiming_uniform": ("mode",),
+    "kaiming_normal": ("mode",),
+}
+"""What each kind takes; one that is not here takes nothing."""
+
 
 @dataclass(frozen=True)
 class Init:
@@ -38,6 +50,13 @@ class Init:
     bound: float | None = None
     gain: float = 1.0
     mode: str = "fan_in"
+
+    def __str__(self) -> str:
+        """As a spec writes it."""
+        standard = vars(Init(self.kind))
+        given = {name: value for name, value in vars(self).items() if value != standard[name]}
+        inner = ", ".join(f"{name}: {value}" for name, value in given.items())
+        return f"{{{self.kind}: {{{inner}}}}}" if given else self.kind
 
     def statements(self, *, bias: bool, module: str = "{self}") -> tuple[str, ...]:
         """Python statements that apply it to a module's weight (and the bias for zeros)."""

@@ -399,3 +399,53 @@ def test_independent_mistakes_are_all_reported() -> None:
         params: {unused: 3}
     """) + network("- relu6\n- {from: nowhere, relu: }\n- {id: prev, relu: }\n- nosuch")
     assert set(codes(text)) == {"S101", "G301", "G304", "S103", "G303"}
+
+
+def test_a_relative_import_travels_with_the_spec_and_a_packaged_one_does_not(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "lib.yaml"
+    own.write_text(
+        "spec: v1\nname: lib\nimports: {resnet: 'netwright:blocks/resnet.yaml'}\n"
+        "blocks: {A: {params: {n: int}, layers: [{resnet.BasicBlock: {channels: $n}}]}}\n"
+    )
+    found = check("imports: {lib: lib.yaml}\n" + network("- lib.A: {n: 3}"), folder=tmp_path)
+    assert not found.diagnostics, render(found.diagnostics, "text")
+    assert list(found.libraries) == ["lib.yaml"]
+
+
+def test_each_copy_of_a_repeat_wires_its_own_inputs() -> None:
+    text = textwrap.dedent("""
+        blocks:
+          Up:
+            inputs: {x: {shape: [B, C, H, W]}, skip: {shape: [B, D, $(2 * H), $(2 * W)]}}
+            layers:
+              - {from: x, upsample: {scale: 2}}
+              - {from: [prev, skip], concat: {axis: 1}}
+    """) + network(
+        """
+        - {id: down, repeat: 2, layers: [{conv2d: {channels: 4, kernel: 3, stride: 2}}]}
+        - {id: stem, from: image, conv2d: {channels: 4, kernel: 1}}
+        - {id: skips, from: stem, repeat: 2, layers: [{max_pool2d: 2}]}
+        - id: up
+          from: {x: down, skip: {of: skips, at: $(0 if index == 0 else index - 1)}}
+          Up: {}
+          when: $(1 == 2)
+          else: down
+        - {from: down.1, relu: }
+        - {id: both, Up: {}, from: {skip: {of: down, at: $(count - 1 - index)}}, repeat: 1}
+        """
+    )
+    found = graph(text)
+    assert [v.name for v in found.nodes[-1].reads()] == ["both.0.upsample_0", "down.0.0"]
+    assert str(found.outputs["y"].type) == "f32[B, 8, 4, 4]"
+
+
+def test_a_failed_import_is_one_mistake(tmp_path: Path) -> None:
+    text = "imports: {lib: nowhere.yaml}\n" + network("- lib.A\n- lib.B: {n: 3}\n- relu")
+    assert [d.code.name for d in check(text, folder=tmp_path).diagnostics] == ["S105"]
+
+
+def test_a_mistake_in_dims_is_one_mistake() -> None:
+    text = "dims: {H: {mn: 32}}\n" + network("- relu", shape="[B, 3, H, H]")
+    assert codes(text) == ["S101"]

@@ -250,13 +250,13 @@ def test_weights_that_differ_are_found(
     finished: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proof looks at real outputs: an exported weight that is off by little fails it."""
-    real = export._passes
+    real = export.run_passes
 
-    def spoiled(program: Graph, weights: Any, *rest: Any) -> Any:
-        return real(program, {**weights, key: weights[key] + np.float32(0.01)}, *rest)
+    def spoiled(program: Graph, weights: Any) -> Any:
+        return real(program, {**weights, key: weights[key] + np.float32(0.01)})
 
     key = "classifier.linear_0.bias"
-    monkeypatch.setattr(export, "_passes", spoiled)
+    monkeypatch.setattr(export, "run_passes", spoiled)
     with pytest.raises(NetwrightError, match="`logits` of `predict` at B=") as caught:
         export_run(finished.folder, output=tmp_path / "bundle")
     assert {d.code for d in caught.value.diagnostics} == {Code.X701}

@@ -55,7 +55,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
 
 def test_the_live_display_shows_rate_loss_metric_and_time_left() -> None:
     stream = io.StringIO()
-    console = Console(file=stream, force_terminal=True, width=140, color_system=None)
+    console = Console(file=stream, force_terminal=True, width=80, color_system=None)
     observer = Live(console)
     observer.begin(BEGIN)
     observer.epoch_end(EPOCH)
@@ -66,6 +66,7 @@ def test_the_live_display_shows_rate_loss_metric_and_time_left() -> None:
     shown = stream.getvalue()
     for part in ("epoch 1/2", "11/44", "loss 2.5000", "accuracy 0.8750", "1,234 samples/s", "1:23"):
         assert part in shown
+    assert "…" not in shown, "nothing is cut off at 80 columns"
 
 
 @pytest.mark.parametrize(
