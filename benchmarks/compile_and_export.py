@@ -49,8 +49,23 @@ def networks_and_weights(name: str):
 
     compilation = compile_spec(SPECS / f"{name}.yaml")
     module = build_networks(compilation.source, list(compilation.graphs))["classifier"].eval()
+    settle(module)
     weights = {f"classifier.{k}": v.numpy() for k, v in module.state_dict().items()}
     return compilation, module, weights
+
+
+def settle(module) -> None:
+    """Statistics and offsets as training leaves them: a fresh network's are zeros and ones, and
+    what is done with zeros tells nothing about a trained network."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            for tensor in (layer.running_mean, layer.bias.data):
+                tensor.normal_(0, 0.1, generator=generator)
+            for tensor in (layer.running_var, layer.weight.data):
+                tensor.uniform_(0.8, 1.2, generator=generator)
 
 
 def ours(compilation, weights, folder: Path) -> Callable[[], None]:
@@ -61,7 +76,8 @@ def ours(compilation, weights, folder: Path) -> Callable[[], None]:
     return call
 
 
-def theirs(module, shape: tuple[int, ...], folder: Path) -> Callable[[], None]:
+def theirs(module, shape: tuple[int, ...], open_axes: list[int], folder: Path):
+    """torch's exporter with the axes open that are open in ours."""
     import logging
 
     import torch
@@ -70,7 +86,7 @@ def theirs(module, shape: tuple[int, ...], folder: Path) -> Callable[[], None]:
     example = torch.randn(shape)
 
     def call() -> None:
-        batch = torch.export.Dim("batch", min=1)
+        dynamic = dict.fromkeys(open_axes, torch.export.Dim.DYNAMIC)
         with (
             warnings.catch_warnings(),
             redirect_stdout(io.StringIO()),
@@ -82,7 +98,7 @@ def theirs(module, shape: tuple[int, ...], folder: Path) -> Callable[[], None]:
                 (example,),
                 folder / "theirs.onnx",
                 dynamo=True,
-                dynamic_shapes=({0: batch},),
+                dynamic_shapes=(dynamic,),
                 opset_version=20,
                 verbose=False,
             )
@@ -111,7 +127,7 @@ def main() -> None:
         row("resnet50's program to an ONNX file", export, "2 s")
         compilation, module, weights = networks_and_weights("fashion_cnn")
         sides = {
-            "torch": theirs(module, (2, 1, 28, 28), folder),
+            "torch": theirs(module, (2, 1, 28, 28), [0], folder),
             "netwright": ours(compilation, weights, folder),
         }
         found = interleaved(sides, rounds, warmup=1)

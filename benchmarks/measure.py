@@ -32,6 +32,28 @@ def interleaved(
     return {name: np.array(values) for name, values in seconds.items()}
 
 
+def twice(
+    first: Callable[[], Callable[[], object]], second: Callable[[], Callable[[], object]]
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Two instances of each side, made in the order A B B A.
+
+    Where the memory of an instance happens to lie makes it a percent faster or slower; that must
+    not be one side's luck.
+    """
+    a, b = first(), second()
+    d, c = second(), first()
+
+    def left() -> None:
+        a()
+        c()
+
+    def right() -> None:
+        b()
+        d()
+
+    return left, right
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How many times as long the base takes as the side: above 1, the side is faster."""
