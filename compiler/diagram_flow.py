@@ -168,7 +168,7 @@ def _repeat(scope: Scope) -> Iterator[Row]:
     hidden = {name for row in rows[:-1] for name in row.makes} & {
         value.name for value in scope.outputs.values()
     }
-    if not chained or hidden or len({row.title for row in rows}) > 1 or _read_outside(scope, rows):
+    if not chained or hidden or len({row.title for row in rows}) > 1 or _differ_outside(rows):
         name = scope.path.rpartition(".")[2]
         yield from (replace(row, note=f"{name}.{k}") for k, row in enumerate(rows))
         return
@@ -184,9 +184,16 @@ def _repeat(scope: Scope) -> Iterator[Row]:
     )
 
 
-def _read_outside(scope: Scope, rows: Sequence[Row]) -> bool:
-    """Whether results of copies before the last have several ports, which others may read."""
-    return any(len(row.makes) > 1 for row in rows)
+def _differ_outside(rows: Sequence[Row]) -> bool:
+    """Whether copies have several results, which others may read, or read different ones.
+
+    Beside the copy before it, every copy must read the same.
+    """
+    if any(len(row.makes) > 1 for row in rows):
+        return True
+    chain = {name for row in rows for name in row.makes}
+    others = [set(row.reads) - chain for row in rows]
+    return any(read != others[-1] for read in others[1:]) or not others[-1] <= others[0]
 
 
 def _ranges(copies: Sequence[tuple[tuple[str, str], ...]]) -> tuple[tuple[str, str], ...]:

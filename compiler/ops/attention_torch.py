@@ -7,7 +7,14 @@ from .base import Helper
 _SELF = '''class SelfAttention(nn.Module):
     """Multi-head self-attention over x [B, T, C]; tensors named as in nn.MultiheadAttention."""
 
-    def __init__(self, channels, heads, causal=False, dropout=0.0, bias=True):
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        causal: bool = False,
+        dropout: float = 0.0,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.heads, self.causal, self.dropout = heads, causal, dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
@@ -17,7 +24,7 @@ _SELF = '''class SelfAttention(nn.Module):
         if bias:
             nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x, lengths=None):
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = packed.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mask = None if lengths is None else length_mask(lengths, x.shape[1], self.causal)
@@ -30,7 +37,14 @@ _SELF = '''class SelfAttention(nn.Module):
 _CROSS = '''class CrossAttention(nn.Module):
     """Multi-head attention of x [B, T, C] to context [B, S, K]; named as nn.MultiheadAttention."""
 
-    def __init__(self, channels, context_channels, heads, dropout=0.0, bias=True):
+    def __init__(
+        self,
+        channels: int,
+        context_channels: int,
+        heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.packed = context_channels == channels
@@ -48,7 +62,7 @@ _CROSS = '''class CrossAttention(nn.Module):
         if bias:
             nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x, context, lengths=None):
+    def forward(self, x: Tensor, context: Tensor, lengths: Tensor | None = None) -> Tensor:
         if self.packed:
             weights = self.in_proj_weight.chunk(3)
         else:
@@ -66,7 +80,7 @@ _CROSS = '''class CrossAttention(nn.Module):
 _SELF_2D = '''class SelfAttention2d(SelfAttention):
     """Multi-head self-attention between the places of x [B, C, H, W]."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         places = x.flatten(2).transpose(1, 2)
         return super().forward(places).transpose(1, 2).reshape(x.shape)
 '''

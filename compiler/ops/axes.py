@@ -24,11 +24,11 @@ PERMUTE = Helper(
     '''class Permute(nn.Module):
     """Reorder the axes of a tensor, in a chain of modules."""
 
-    def __init__(self, *axes):
+    def __init__(self, *axes: int) -> None:
         super().__init__()
         self.axes = axes
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.axes)
 ''',
 )

@@ -243,13 +243,13 @@ SINUSOIDAL = Helper(
     '''class SinusoidalEmbedding(nn.Module):
     """Cosines, then sines, of t at `dim // 2` frequencies from 1 down to 1 / max_period."""
 
-    def __init__(self, dim, max_period):
+    def __init__(self, dim: int, max_period: float) -> None:
         super().__init__()
         half = dim // 2
         frequencies = [max_period ** (-i / half) for i in range(half)]
         self.register_buffer("frequencies", torch.tensor(frequencies), persistent=False)
 
-    def forward(self, t):
+    def forward(self, t: Tensor) -> Tensor:
         angles = t.unsqueeze(-1) * self.frequencies
         return torch.cat([angles.cos(), angles.sin()], dim=-1)
 ''',

@@ -60,11 +60,11 @@ def _along_axis(base: str) -> Helper:
     source = f'''class {name}(nn.{base}):
     """nn.{base} over an axis that is not the last, such as the channels of an image."""
 
-    def __init__(self, size, axis, **kwargs):
+    def __init__(self, size: int, axis: int, **kwargs) -> None:
         super().__init__(size, **kwargs)
         self.axis = axis
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.movedim(self.axis, -1)).movedim(-1, self.axis)
 '''
     return Helper(name, source)

@@ -23,11 +23,11 @@ DROP_PATH = Helper(
     '''class DropPath(nn.Module):
     """Set whole samples to zero with probability `rate` while training; scale up the others."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
         keep = x.new_empty(x.shape[0], *[1] * (x.ndim - 1)).bernoulli_(1 - self.rate)

@@ -26,12 +26,12 @@ _MODULE = Helper(
     '''class RescaleChannels(nn.Module):
     """Turn raw numbers into floats: (x - shift) * factor, with a constant for each channel."""
 
-    def __init__(self, shift, factor):
+    def __init__(self, shift: tuple[float, ...], factor: tuple[float, ...]) -> None:
         super().__init__()
         self.register_buffer("shift", torch.tensor(shift), persistent=False)
         self.register_buffer("factor", torch.tensor(factor), persistent=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         along_channels = (-1,) + (1,) * (x.ndim - 2)
         shift, factor = self.shift.view(along_channels), self.factor.view(along_channels)
         return (x.float() - shift) * factor

@@ -101,11 +101,11 @@ def spectral_module(base: str) -> Helper:
         f'''class Spectral{base}(SpectralNorm, nn.{base}):
     """nn.{base} with a spectrally normalised weight."""
 {_axis(base)}
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.start_power_iteration()
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         {_CALLS[base.rstrip("123d")].format(axes=base[-2:])}
 ''',
         needs=(_NORM,),
