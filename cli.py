@@ -528,7 +528,9 @@ def evaluate(
 @click.argument("run_folder", metavar="RUN", type=EXISTING)
 @click.option("-o", "--output", type=NEW, help="The bundle's folder; RUN/bundle unless given.")
 @click.option("--opset", type=int, help="ONNX opset: 18, 20 or 22; the spec's unless given.")
-@click.option("--with-weights", is_flag=True, help="Add weights.safetensors, to train on from it.")
+@click.option(
+    "--with-weights", is_flag=True, help="Add weights.safetensors: each tensor by its name."
+)
 @plugin_option
 def export(
     run_folder: Path,

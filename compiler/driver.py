@@ -12,9 +12,8 @@ from .diagnostics import Diagnostic, Edit, Fix, NetwrightError, Severity, Sink
 from .fixes import apply_fixes
 from .ir.graph import Graph
 from .ir.verifier import verify
-from .language.describe import plain
 from .language.loader import load, read_source
-from .language.params import Choices
+from .language.params import Choices, write_value
 from .language.spec import Spec, SpecReader
 from .lints.base import LintContext
 from .lints.runner import run_lints, suppress
@@ -22,7 +21,7 @@ from .objectives.base import Context
 from .objectives.fields import Field
 from .objectives.resolving import resolve_fields
 from .objectives.run_settings import check_export, check_training
-from .source import Key, Located, SourceFile, Span
+from .source import Key, Located, SourceFile
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,10 @@ class Compilation:
         for name, value in self.spec.params.items():
             path: Key = ("params", name, "value")
             span = self.located.spans.get(path) or self.located.spans[("params", name)]
-            if _text(span) != plain(value):
-                edits.append(Edit(span, plain(value)))
+            declared = self.located.data["params"][name]
+            default = declared["value"] if isinstance(declared, Mapping) else declared
+            if default != value:
+                edits.append(Edit(span, write_value(value)))
         return apply_fixes(
             self.file.text, [Fix("chosen values", (edit,), safe=True) for edit in edits]
         )
@@ -179,7 +180,3 @@ def _lint(compilation: Compilation, context: Context) -> None:
     if sound:
         run_lints(LintContext(compilation.graphs, located, spec.objective, context.fields), sink)
     suppress(sink, spec.lint, located, complete=sound and not compilation.chosen)
-
-
-def _text(span: Span) -> str:
-    return span.file.line(span.line)[span.col - 1 : span.end_col - 1]

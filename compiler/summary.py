@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .ir.dims import Dim, Symbol, evaluate, symbols
 from .ir.graph import Graph, Node, Scope, Value
-from .ir.shapes import Dim, DType, Symbol, elements, evaluate, shape_text, symbols
+from .ir.shapes import DType, elements, shape_text
 from .ops.base import Op
 from .ops.receptive_field import View, receptive_fields
 
@@ -157,9 +158,9 @@ def _field(view: View | None) -> str:
 _HEADINGS = ("layer", "operator", "output", "parameters", "FLOPs", "field")
 
 
-def summary_table(graph: Graph, sizes: Mapping[str, int] | None = None) -> str:
+def summary_table(graph: Graph) -> str:
     """The summary as text with aligned columns and a footer of totals; ends with a line break."""
-    known = {**reference_sizes(graph), **(sizes or {})}
+    known = reference_sizes(graph)
     cells = [_cells(row) for row in summarize(graph, known)]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *cells, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))

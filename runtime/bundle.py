@@ -23,6 +23,9 @@ SPEC = "spec.yaml"
 WEIGHTS = "weights.safetensors"
 LARGEST_MANIFEST = 16 << 20
 
+Metrics = dict[str, dict[str, float | None]]
+"""Part of the data -> figure -> value; None where the figure has no value."""
+
 
 class Strict(BaseModel):
     """Base of what a manifest holds: no unknown keys, no conversions."""
@@ -71,8 +74,8 @@ class Program(Strict):
     """One ONNX file with its signature."""
 
     file: str
-    inputs: dict[str, Port]
-    outputs: dict[str, Port]
+    inputs: dict[str, Port] = Field(min_length=1)
+    outputs: dict[str, Port] = Field(min_length=1)
 
 
 class Manifest(Strict):
@@ -81,6 +84,7 @@ class Manifest(Strict):
     files: every file but the manifest itself. symbols: bounds of the symbolic sizes.
     labels: output -> the names of its classes, in order.
     parity: how torch and ONNX Runtime were compared. metrics: measured before the export.
+    step: of the checkpoint that was exported, for losses whose weights change over time.
     versions: what made the bundle.
     """
 
@@ -93,7 +97,8 @@ class Manifest(Strict):
     symbols: dict[str, Bounds] = {}
     labels: dict[str, list[str]] = {}
     parity: dict[str, Any] = {}
-    metrics: dict[str, Any] = {}
+    metrics: Metrics = {}
+    step: int = Field(default=0, ge=0)
     versions: dict[str, str] = {}
 
 
@@ -119,15 +124,17 @@ def open_bundle(folder: Path) -> OpenedBundle:
     manifest = read_manifest(folder)
     for name, record in manifest.files.items():
         _check_file(folder, name, record)
-    for program in manifest.programs.values():
-        if program.file not in manifest.files:
-            raise damaged(folder, f"`{program.file}` is a program but no file of the manifest")
+    for name in (SPEC, *(program.file for program in manifest.programs.values())):
+        if name not in manifest.files:
+            raise damaged(folder, f"`{name}` is no file of the manifest")
     return OpenedBundle(folder, manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest alone, without looking at the files it names."""
     path = folder / MANIFEST
+    if path.is_symlink():
+        raise damaged(folder, f"`{MANIFEST}` is a symbolic link")
     if not path.is_file():
         raise failure(
             Code.B801,

@@ -99,7 +99,7 @@ def _evaluate_bundle(
 
     from .bundle_figures import bundle_figures
 
-    return bundle_figures(compilation, session, dataset, split)
+    return bundle_figures(compilation, session, dataset, split, bundle.manifest.step)
 
 
 def _session_device(word: str | None) -> Device:

@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
-from ..compiler.diagnostics import Code, failure
+from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation, compile_spec
 from ..compiler.ir.graph import Graph
 from ..compiler.passes.pipeline import run_passes
-from .bundle import FORMAT, MANIFEST, SPEC, WEIGHTS, FileRecord, Manifest, is_bundle
+from .bundle import (
+    FORMAT,
+    MANIFEST,
+    SPEC,
+    WEIGHTS,
+    FileRecord,
+    Manifest,
+    Metrics,
+    is_bundle,
+    read_manifest,
+)
 from .checkpoint import load_weights, steps
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
@@ -68,7 +79,7 @@ def export_run(
 
     Args:
         output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced.
-        opset: None for the spec's. with_weights: add the weights, to train on from the bundle.
+        opset: None for the spec's. with_weights: add the trained tensors by their names.
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
     """
@@ -82,12 +93,17 @@ def export_run(
         weights,
         output or run / BUNDLE,
         metrics=metrics,
+        step=step,
         opset=opset,
         with_weights=with_weights,
     )
 
 
-def tested_step(run: Path) -> tuple[int, dict[str, Any]]:
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).splitlines()[:3])
+
+
+def tested_step(run: Path) -> tuple[int, Metrics]:
     """The step that a finished run chose and its figures; else the newest checkpoint's step.
 
     Raises: NetwrightError: R901: there is no checkpoint.
@@ -103,11 +119,14 @@ def tested_step(run: Path) -> tuple[int, dict[str, Any]]:
         return found[0], {}
     try:
         summary = read_json(run / SUMMARY)
-        step, metrics = int(summary["step"]), dict(summary["metrics"])
+        step, metrics = (
+            int(summary["step"]),
+            TypeAdapter(Metrics).validate_python(summary["metrics"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise failure(
             Code.R901,
-            f"`{run / SUMMARY}` is damaged: {error}",
+            f"`{run / SUMMARY}` is damaged: {_first_line(error)}",
             help="write it anew with `netwright train --resume`",
         ) from error
     return step, metrics
@@ -119,7 +138,8 @@ def export_weights(
     weights: Arrays,
     output: Path,
     *,
-    metrics: Mapping[str, Any] | None = None,
+    metrics: Metrics | None = None,
+    step: int = 0,
     opset: int | None = None,
     with_weights: bool = False,
 ) -> ExportResult:
@@ -127,7 +147,7 @@ def export_weights(
 
     Args:
         weights: `<network>.<tensor>` -> array, of every network that a program calls.
-        metrics: figures to record, by part of the data.
+        metrics: figures to record, by part of the data. step: how many steps the weights took.
     """
     check_trainable(compilation)
     _check_target(output)
@@ -140,7 +160,7 @@ def export_weights(
         _write_spec(compilation, draft)
         if with_weights:
             _write_weights(weights, draft / WEIGHTS)
-        manifest = _manifest(compilation, programs, draft, parity, metrics or {})
+        manifest = _manifest(compilation, programs, draft, parity, metrics or {}, step)
         write_json(draft / MANIFEST, manifest.model_dump())
     files = {name: output / _file(name) for name in programs}
     return ExportResult(output, files, manifest)
@@ -148,7 +168,7 @@ def export_weights(
 
 def _check_target(output: Path) -> None:
     """A bundle may be replaced, anything else may not. Raises: NetwrightError: R903."""
-    if not output.exists() or is_bundle(output):
+    if not output.exists() or _is_readable_bundle(output):
         return
     if not output.is_dir() or any(output.iterdir()):
         raise failure(
@@ -156,6 +176,17 @@ def _check_target(output: Path) -> None:
             f"expected a bundle or a new folder to write to, found `{output}` with other content",
             help="choose another folder with `-o`",
         )
+
+
+def _is_readable_bundle(folder: Path) -> bool:
+    """Whether a folder's manifest is a bundle's: other tools write a `manifest.json` too."""
+    if not is_bundle(folder):
+        return False
+    try:
+        read_manifest(folder)
+    except NetwrightError:
+        return False
+    return True
 
 
 def _chosen(compilation: Compilation) -> dict[str, Graph]:
@@ -231,7 +262,8 @@ def _manifest(
     programs: Mapping[str, Graph],
     draft: Path,
     parity: dict[str, Any],
-    metrics: Mapping[str, Any],
+    metrics: Metrics,
+    step: int,
 ) -> Manifest:
     paths = sorted(path for path in draft.rglob("*") if path.is_file())
     outputs = {output for program in programs.values() for output in program.outputs}
@@ -245,7 +277,8 @@ def _manifest(
         symbols=symbol_bounds(programs.values()),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
         parity=parity,
-        metrics=dict(metrics),
+        metrics=metrics,
+        step=step,
         versions=versions("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy"),
     )
 

@@ -138,11 +138,12 @@ def _flush_path(path: Path) -> None:
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, *, replace: bool = True) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete.
 
     What stood at `target` is replaced at the end, or kept where anything fails; the caller checks
-    before whether it may be replaced.
+    before whether it may be replaced. Without `replace` only an empty folder is, even where another
+    process fills it meanwhile.
 
     Raises: NetwrightError: R903 where the disk fails.
     """
@@ -153,14 +154,14 @@ def new_folder(target: Path) -> Iterator[Path]:
             yield temporary
             _open_rights(temporary)
             flush_folder(temporary)
-            _put_in_place(temporary, target)
+            _put_in_place(temporary, target, replace=replace)
             _flush_path(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _put_in_place(finished: Path, target: Path) -> None:
-    if not target.exists():
+def _put_in_place(finished: Path, target: Path, *, replace: bool) -> None:
+    if not replace or not target.exists():
         finished.rename(target)
         return
     aside = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=target.parent)) / target.name

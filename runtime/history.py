@@ -61,6 +61,15 @@ def read_history(run: Path) -> list[Record]:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int):
+        if _is_whole(record):
             records.append(record)
     return records
+
+
+def _is_whole(record: object) -> bool:
+    """Whether a line holds what those who read records rely on."""
+    if not isinstance(record, dict):
+        return False
+    counted = all(isinstance(record.get(key), int) for key in ("step", "epoch"))
+    figures = all(isinstance(record.get(key), dict) for key in ("train", "validation"))
+    return counted and figures and isinstance(record.get("lr"), float)

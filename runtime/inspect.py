@@ -104,10 +104,11 @@ def _bounds(bounds: Bounds) -> str:
 
 
 def _parity(parity: Mapping[str, Any]) -> Iterator[str]:
-    if "largest" in parity and "tolerance" in parity:
+    largest, tolerance = parity.get("largest"), parity.get("tolerance")
+    if isinstance(largest, float) and isinstance(tolerance, float):
         yield (
-            f"proof: torch and ONNX Runtime differ by at most {parity['largest']:.1e} of the "
-            f"largest output ({parity['tolerance']:g} allowed)"
+            f"proof: torch and ONNX Runtime differ by at most {largest:.1e} of the "
+            f"largest output ({tolerance:g} allowed)"
         )
 
 
@@ -163,7 +164,7 @@ def _table(rows: Mapping[str, object]) -> Iterator[str]:
     return (f"  {name:<{width}}  {value}" for name, value in rows.items())
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+def _metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
     for part, figures in metrics.items():
         yield f"{part}: {', '.join(f'{name} {value}' for name, value in figures.items())}"
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, Diagnostic, NetwrightError
+from ..compiler.ir.dims import evaluate
 from ..compiler.ir.graph import Graph, Value
-from ..compiler.ir.shapes import evaluate
 from ..compiler.objectives.fields import Field
 from .session import make_session, numpy_dtype
 from .signature import WORDS, size_grid

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
+from .arrays import DamagedArrays, array_names, load_npy, load_npz
 from .bundle import Port
 from .files import write_bytes
+from .memory import enough_memory
 from .session import Arrays, Device, Session, load, quoted
 
 BATCH = 64
@@ -70,12 +72,12 @@ def read_inputs(path: Path, session: Session) -> Arrays:
             help="name the files in it: images, `.npy` or `.npz`",
         )
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        if path.suffix == ".npy":
-            return {_only(session, path): np.load(path, allow_pickle=False)}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        with enough_memory("the prediction"):
+            if path.suffix == ".npz":
+                return load_npz(path, array_names(path))
+            if path.suffix == ".npy":
+                return {_only(session, path): load_npy(path)}
+    except (OSError, DamagedArrays) as error:
         raise _unreadable(path, f"a damaged `{path.suffix}` file ({error})") from error
     name = _only(session, path)
     return {name: read_image(path, name, session.inputs[name])}
@@ -118,6 +120,8 @@ def read_image(path: Path, name: str, port: Port) -> NDArray[Any]:
         )
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):  # Pillow would cut its values off at 255
+                raise _unreadable(path, f"an image of more than 8 bits a channel ({image.mode})")
             array = np.asarray(image.convert(MODES[int(channels)]))
     except UnidentifiedImageError as error:
         raise _unreadable(path, "something else") from error
@@ -151,7 +155,7 @@ def _lines(path: Path, results: Arrays, labels: Mapping[str, Sequence[str]]) -> 
         place = str(path) if count == 1 else f"{path}[{index}]"
         shown = [
             _classes(values[index], labels[name])
-            if name in labels and values[index].ndim == 1
+            if values[index].shape == (len(labels.get(name, ())),)
             else f"{name} {_numbers(values[index])}"
             for name, values in _worth_showing(results, labels).items()
         ]

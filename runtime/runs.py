@@ -69,7 +69,7 @@ def create_run(compilation: Compilation, output: Path | None, about: dict[str, A
         **about,
         "versions": versions("torch", "numpy", "torchmetrics", "safetensors"),
     }
-    with new_folder(folder) as draft:
+    with new_folder(folder, replace=False) as draft:
         write_text(draft / SPEC, compilation.resolved)
         for name, text in compilation.libraries.items():
             make_folder((draft / name).parent)

@@ -43,6 +43,13 @@ class Session:
         self._session = make_session(model, device)
         self.provider: str = self._session.get_providers()[0]
 
+    @property
+    def matches(self) -> bool:
+        """Whether the model takes and gives what the signature says, by their names."""
+        taken = {value.name for value in self._session.get_inputs()}
+        given = {value.name for value in self._session.get_outputs()}
+        return taken == self.inputs.keys() and given == self.outputs.keys()
+
     def __call__(self, **inputs: ArrayLike) -> Arrays:
         """Run the program once.
 
@@ -112,12 +119,15 @@ class Bundle:
         program = manifest.programs[name]
         path = self.folder / program.file
         try:
-            return Session(path, program.inputs, program.outputs, manifest.symbols, self.device)
+            session = Session(path, program.inputs, program.outputs, manifest.symbols, self.device)
         except NetwrightError:
             raise
         except Exception as error:  # ONNX Runtime's errors share no narrower class
             text = str(error).partition("\n")[0]
             raise damaged(self.folder, f"`{program.file}` can't be loaded: {text}") from error
+        if not session.matches:
+            raise damaged(self.folder, f"`{program.file}` has other inputs or outputs than it says")
+        return session
 
     def predict(self, **inputs: ArrayLike) -> Arrays:
         """Run the program `predict`; see `Session.__call__`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
-from ..compiler.ir.shapes import SPEC_DTYPES, Symbol
+from ..compiler.ir.shapes import SPEC_DTYPES
 from .bundle import Bounds, Port, Program
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}

@@ -48,7 +48,7 @@ class Goal:
 
     def better(self, value: float, best: float | None) -> bool:
         if best is None:
-            return not math.isnan(value)
+            return math.isfinite(value)
         return value > best if self.higher_is_better else value < best
 
 

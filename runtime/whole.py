@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
-from .bundle import Port
+from .bundle import Bounds, Port
 from .export import ExportResult, export_run
 from .opening import class_names, read_data, settings_of
 from .runs import SOURCE, is_run, read_run
@@ -65,7 +65,8 @@ def _predictions(
         if loss.kind == "classes" and scores is not None and scores.ndim == 2:
             names = class_names(compilation, scores.shape[1])
             found = ", ".join(names[index] for index in scores.argmax(axis=1))
-            true = ", ".join(names[index] for index in samples[loss.target][:SHOWN])
+            labels = samples[loss.target][:SHOWN].tolist()
+            true = ", ".join(names[i] if i < len(names) else f"label {i}" for i in labels)
             yield f"predicted from the ONNX file: {found} (true: {true})"
             return
     for name, array in results.items():
@@ -75,13 +76,16 @@ def _predictions(
 def _snippet(exported: ExportResult) -> Iterator[str]:
     """Three lines of Python that need numpy and onnxruntime alone."""
     program = exported.manifest.programs["predict"]
-    feeds = ", ".join(f'"{name}": {_zeros(port)}' for name, port in program.inputs.items())
+    symbols = exported.manifest.symbols
+    feeds = ", ".join(f'"{name}": {_zeros(port, symbols)}' for name, port in program.inputs.items())
     yield "run it anywhere with numpy and onnxruntime alone:"
     yield "  import numpy as np, onnxruntime as ort"
     yield f'  session = ort.InferenceSession("{exported.files["predict"]}")'
     yield f"  print(session.run(None, {{{feeds}}}))"
 
 
-def _zeros(port: Port) -> str:
-    shape = tuple(size if isinstance(size, int) else 1 for size in port.shape)
+def _zeros(port: Port, symbols: Mapping[str, Bounds]) -> str:
+    """An array of the smallest sizes that are allowed."""
+    sizes = {name: -(-b.min // b.multiple_of) * b.multiple_of for name, b in symbols.items()}
+    shape = tuple(size if isinstance(size, int) else sizes.get(size, 1) for size in port.shape)
     return f'np.zeros({shape}, "{port.dtype}")'

@@ -9,8 +9,9 @@ import yaml
 from hypothesis import strategies as st
 from netwright.compiler import ops  # noqa: F401 - fills the registry
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Poly, Symbol
 from netwright.compiler.ir.graph import Graph, Scope, Value
-from netwright.compiler.ir.shapes import DType, Poly, Symbol
+from netwright.compiler.ir.shapes import DType
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import REGISTRY, Op, Refusal
 

@@ -93,6 +93,7 @@ TORCH_FREE = [
     ["ops", "conv2d"],
     ["schema"],
     ["init", "fresh", "-o", "OUT/fresh.yaml"],
+    ["completion", "bash"],
 ]
 
 PROBE = """

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from netwright.compiler.diagnostics import Code, Severity
-from netwright.compiler.explanations import explain, manual, page, pages
+from netwright.compiler.explanations import explain, page, pages
 from netwright.compiler.lints.registry import LINTS
 
 from .codes import RUNTIME_CODES, codes_of
@@ -18,7 +17,6 @@ NETWORK = """networks:
     inputs: {x: {shape: [B, 3, 32, 32]}}
     layers:
 """
-MANUAL = Path(__file__).parents[1] / "docs" / "diagnostics.md"
 SPEC_CODES = [c for c in Code if c not in RUNTIME_CODES and not c.name.startswith("L")]
 
 
@@ -47,10 +45,6 @@ def test_examples_show_the_mistake_and_its_repair(code: Code, tmp_path: Path) ->
         for found in codes_of(_spec(right), tmp_path)
         if found is code or found.severity is Severity.ERROR
     }
-
-
-def test_the_manual_is_current(golden: Callable[[Path, str], None]) -> None:
-    golden(MANUAL, manual())
 
 
 def _spec(example: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from netwright.compiler.driver import Compilation, check
-from netwright.compiler.ir.shapes import Symbol
+from netwright.compiler.ir.dims import Symbol
 from netwright.compiler.language.params import Choices
 from netwright.compiler.objectives.fields import Field
 from netwright.compiler.objectives.sources import Idx, Npz

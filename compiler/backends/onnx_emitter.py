@@ -9,8 +9,9 @@ import numpy as np
 import onnx_ir as ir
 
 from ..diagnostics import Code, Label, NetwrightError, failure
+from ..ir.dims import Dim
 from ..ir.graph import Node
-from ..ir.shapes import Dim, DType, TensorType
+from ..ir.shapes import DType, TensorType
 from ..ops.base import Refusal
 from .onnx_scope import Scope
 from .onnx_sizes import sizes

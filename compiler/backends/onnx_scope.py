@@ -11,8 +11,8 @@ import onnx
 import onnx_ir as ir
 
 from ..diagnostics import Code, failure
+from ..ir.dims import Dim, Symbol
 from ..ir.graph import Value
-from ..ir.shapes import Dim, Symbol
 from .onnx_tensors import Names, Tensors, onnx_type
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from ..diagnostics import Code, failure
-from ..ir.shapes import Atom, Dim, Monomial, Poly, Symbol, bounds, symbols
+from ..ir.dims import Atom, Dim, Monomial, Poly, Symbol, symbols
+from ..ir.proofs import bounds
 from .onnx_scope import Scope
 
 

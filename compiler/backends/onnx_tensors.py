@@ -194,10 +194,6 @@ def _squeeze(_: Mapping[str, Any], x: Array, axes: Array | None = None) -> Array
     return x.squeeze() if axes is None else x.squeeze(tuple(axes.tolist()))
 
 
-def _cast(attributes: Mapping[str, Any], x: Array) -> Array:
-    return x.astype(ir.DataType(attributes["to"]).numpy())
-
-
 FOLDED: Mapping[str, Callable[..., Any]] = {
     "Add": lambda _, a, b: a + b,
     "Concat": lambda attributes, *arrays: np.concatenate(arrays, attributes["axis"]),

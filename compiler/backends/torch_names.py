@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..ir.shapes import DType, Poly
+from ..ir.dims import Poly
+from ..ir.shapes import DType
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]*\Z")

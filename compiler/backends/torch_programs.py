@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..ir.graph import Node, Value
-from ..ir.shapes import bounds
+from ..ir.proofs import bounds
 from ..ir.structure import Call
 from ..ir.structure import Loop as LoopOp
 from ..ops.sizes import size_text

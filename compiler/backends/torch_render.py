@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..ir.shapes import Dim, TensorType
+from ..ir.dims import Dim
+from ..ir.shapes import TensorType
 from ..reserved import MODULE_ATTRIBUTES
 from .torch_arguments import expand
 from .torch_constructor import Constructor

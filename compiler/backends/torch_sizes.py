@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..ir.dims import Poly
 from ..ir.graph import Graph, Node, Value
-from ..ir.shapes import Poly, TensorType
+from ..ir.shapes import TensorType
 from ..ops.base import Torch
 from ..ops.sizes import size_text
 from .torch_names import Verbatim

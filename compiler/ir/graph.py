@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from ..source import Span
-from .shapes import Dim, DType, TensorType
+from .dims import Dim
+from .shapes import DType, TensorType
 
 
 @dataclass(frozen=True)

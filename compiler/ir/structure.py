@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .dims import Dim, Symbol
 from .graph import Graph, Parameter
-from .shapes import Dim, Symbol, TensorType, equal, substitute_type
+from .proofs import equal
+from .shapes import TensorType, substitute_type
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from weakref import WeakSet
 
 from .graph import Graph, Node, Value
-from .shapes import DType, TensorType, equal
+from .proofs import equal
+from .shapes import DType, TensorType
 from .structure import Call, Loop, unify
 
 STEP = TensorType(DType.I64, ())

@@ -6,7 +6,6 @@ used; the editor's JSON Schema is derived from the same model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Optional, Self
 
@@ -22,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from ..diagnostics import Code, failure
-from ..ir.shapes import Poly
+from ..ir.dims import Poly
 from ..ops.base import Attribute, Op, Refusal
 from ..ops.weights import INIT_KINDS, SETTINGS, Init
 from ..source import Key
@@ -30,8 +29,6 @@ from ..suggest import did_you_mean, suggest
 from .describe import describe
 from .evaluate import FAILED, Scope
 from .validate import wrong_value, wrong_value_help
-
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class Strict(BaseModel):

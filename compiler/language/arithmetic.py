@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, Poly, Symbol, at_least, equal, settling_minimum, symbols
+from ..ir.dims import Dim, Poly, Symbol, symbols
+from ..ir.proofs import at_least, equal, settling_minimum
 from .scalars import clip
 
 Result = int | float | bool | str | list[Any] | Dim

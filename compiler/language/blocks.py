@@ -8,6 +8,7 @@ from typing import Any
 
 from ..diagnostics import Code, Sink
 from ..source import Key, Located, Span
+from .block_params import declaration_problem
 from .describe import describe
 from .evaluate import Origins, Scope, expression_names
 from .layers import BLOCK, NAME, Layer, Reader
@@ -50,6 +51,7 @@ class BlockReader:
             return {}
         names = frozenset({*self.imported, *(name for name in data if isinstance(name, str))})
         found: dict[str, Block] = {}
+        failed = set(self.failed)
         for name, body in data.items():
             path: Key = ("blocks", name)
             if not BLOCK.match(str(name)) or "." in str(name):
@@ -59,21 +61,35 @@ class BlockReader:
                     path,
                     help="start with an upper-case letter, such as `Residual`",
                 )
+                failed.add(str(name))
                 continue
-            block = self._block(name, body, path, names, {**self.imported, **found})
+            visible = {**self.imported, **found}
+            block = self._block(name, body, path, names, visible, frozenset(failed))
             if block:
                 found[name] = block
+            else:
+                failed.add(name)
         return found
 
     def _block(
-        self, name: str, body: Any, path: Key, names: frozenset[str], visible: Mapping[str, Block]
+        self,
+        name: str,
+        body: Any,
+        path: Key,
+        names: frozenset[str],
+        visible: Mapping[str, Block],
+        failed: frozenset[str],
     ) -> Block | None:
         model = Validator(self.located, self.sink, Origins()).read(BlockModel, body, path)
         if model is None:
             return None
+        before = self.sink.errors
         self._check_names(model, path)
+        self._check_params(model, path)
+        if self.sink.errors > before:
+            return None
         scope = Scope({}, self.located, self.sink, (f"in block `{name}`",))
-        layers = Reader(scope, names, self.failed).read(body["layers"], (*path, "layers"))
+        layers = Reader(scope, names, failed).read(body["layers"], (*path, "layers"))
         self._unused_params(name, model, body, path)
         inputs = {"x": None}
         if model.inputs:
@@ -100,6 +116,14 @@ class BlockReader:
                         (*path, section, name),
                         help="upper case names are dimensions, lower case names are parameters",
                     )
+
+    def _check_params(self, model: BlockModel, path: Key) -> None:
+        for name, param in model.params.items():
+            problem = declaration_problem(name, param)
+            if problem:
+                message, key = problem
+                place: Key = (*path, "params", name, key) if key else (*path, "params", name)
+                self._report(Code.S102, message, place)
 
     def _unused_params(self, name: str, model: BlockModel, body: Any, path: Key) -> None:
         used = expression_names([body["layers"], body.get("inputs") or {}])

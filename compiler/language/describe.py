@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from ..ir.shapes import Poly
+from ..ir.dims import Poly
 
 LONGEST = 40
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..diagnostics import Code, Sink
+from ..ir.dims import Dim, Poly, Symbol
 from ..ir.graph import Graph, Value
 from ..ir.graph import Scope as GraphScope
-from ..ir.shapes import SPEC_DTYPES, Dim, Poly, Symbol, TensorType
+from ..ir.shapes import SPEC_DTYPES, TensorType
 from ..source import Key, Located
 from .blocks import Block
 from .describe import describe
 from .evaluate import FAILED, Scope
-from .expand import LAYER_LIMIT, Expander, TooManyLayersError
+from .expand import Expander, ExpansionError
 from .frames import UNKNOWN, Bound, Frame, Wire
 from .layers import NAME, Reader
 from .outputs import resolve_outputs
@@ -52,13 +53,9 @@ class Elaborator:
         expander = Expander(self.sink, self.graphs)
         try:
             expander.walk(frame, layers)
-        except TooManyLayersError:
-            self.sink.add(
-                Code.Y004,
-                f"network `{name}` expands to more than {LAYER_LIMIT:,} layers",
-                self.located.key(path),
-                help="lower the counts of its repeats",
-            )
+        except ExpansionError as limit:
+            where = self.located.key(path)
+            self.sink.add(Code.Y004, f"network `{name}` {limit.what}", where, help=limit.help)
             return None
         outputs = resolve_outputs(frame, model.outputs, (*path, "outputs"), name)
         if expander.broken or self.sink.errors > before:
@@ -77,6 +74,15 @@ class Elaborator:
     def _input(self, port: str, model: Any, path: Key, scope: Scope) -> Wire:
         if not NAME.match(port):
             scope.report(Code.S102, f"an input expects an identifier, found `{port}`", path)
+            return UNKNOWN
+        if port in ("prev", "none"):
+            scope.report(
+                Code.G304,
+                f"`{port}` is reserved and cannot be an input",
+                path,
+                key=True,
+                help="choose another name",
+            )
             return UNKNOWN
         sizes = [self._size(size, (*path, "shape", i), scope) for i, size in enumerate(model.shape)]
         if any(size is None for size in sizes):

@@ -34,8 +34,16 @@ WireIn = Callable[[Frame], Wiring]
 """Wires a layer inside a frame: a copy of a `repeat` sees its own `index` and `count`."""
 
 
-class TooManyLayersError(Exception):
-    """A network expands beyond LAYER_LIMIT; reported once, where the walk began."""
+DEPTH_LIMIT = 50
+"""How deep blocks and groups may lie inside each other."""
+
+
+class ExpansionError(Exception):
+    """A network expands beyond a limit; reported once, where the walk began."""
+
+    def __init__(self, what: str, help: str) -> None:  # noqa: A002 - the word of the field
+        super().__init__(what)
+        self.what, self.help = what, help
 
 
 @dataclass
@@ -50,14 +58,22 @@ class Expander:
     graphs: Mapping[str, Graph | None]
     producers: dict[str, Node] = field(default_factory=dict)
     expanded: int = 0
+    depth: int = 0
     broken: bool = False
 
     def walk(self, frame: Frame, layers: tuple[Layer, ...]) -> None:
+        self.depth += 1
+        if self.depth > DEPTH_LIMIT:
+            raise ExpansionError(
+                f"has blocks and groups more than {DEPTH_LIMIT} deep inside each other",
+                "use fewer blocks inside blocks",
+            )
         frame.later |= {layer.id for layer in layers if layer.id}
         for layer in layers:
             frame.prev = self._layer(frame, layer)
             if layer.id:
                 frame.later.discard(layer.id)
+        self.depth -= 1
 
     def _layer(self, frame: Frame, layer: Layer) -> Bound | None:
         """Expand one layer and bind its id; returns what `prev` is for the next one."""
@@ -84,7 +100,9 @@ class Expander:
     def _count(self) -> None:
         self.expanded += 1
         if self.expanded > LAYER_LIMIT:
-            raise TooManyLayersError
+            raise ExpansionError(
+                f"expands to more than {LAYER_LIMIT:,} layers", "lower the counts of its repeats"
+            )
 
     def _bind(self, frame: Frame, layer: Layer, bound: Bound) -> Bound | None:
         if layer.id:
@@ -336,7 +354,10 @@ class Expander:
     ) -> Bound:
         """Expand each copy; the first port runs from copy to copy, the others are wired anew."""
         results: list[Bound] = []
+        before = self.sink.errors
         for index, env in enumerate(copies.environments()):
+            if self.sink.errors > before:  # the copies to come would repeat the mistake
+                return unknown(layer.span, tuple(results[-1].ports))
             self._count()
             inner = frame.extended(env)
             wiring = wire(inner)

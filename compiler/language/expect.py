@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..diagnostics import Code, Sink
+from ..ir.dims import Dim, Symbol, evaluate
 from ..ir.graph import Graph
-from ..ir.shapes import Dim, Symbol, evaluate, parse_type
+from ..ir.shapes import parse_type
 from ..source import Key, Located
 from ..suggest import did_you_mean
 from .schema import ExpectModel

@@ -12,7 +12,7 @@ from ..source import Key, Located, SourceFile
 from ..suggest import did_you_mean
 from .blocks import Block, BlockReader
 from .describe import describe
-from .layers import NAME
+from .layers import ALIAS
 from .loader import load, read_source
 from .schema import EDITION, LIBRARY_SECTIONS
 
@@ -49,10 +49,11 @@ class Importer:
         result: dict[str, Block] = {}
         for alias, target in imports.items():
             path: Key = ("imports", alias)
-            if not NAME.match(str(alias)) or not isinstance(target, str):
+            if not ALIAS.match(str(alias)) or not isinstance(target, str):
                 self._report(
                     located, path, "an import expects a lower-case name and the path of a library"
                 )
+                self.failed.add(str(alias))
                 continue
             errors = self.sink.errors
             library = self._library(located, path, target, tree)

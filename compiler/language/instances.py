@@ -7,22 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from ..diagnostics import Code, Label
+from ..ir.dims import Dim, Poly
 from ..ir.graph import Value
-from ..ir.shapes import Dim, Poly, equal, shape_text
+from ..ir.proofs import equal
+from ..ir.shapes import shape_text
 from ..source import Key
 from ..suggest import did_you_mean, suggest
+from .block_params import expected, fits
 from .blocks import Block
 from .describe import describe, plain
 from .evaluate import FAILED, Scope
 from .layers import NAME, Layer
-from .schema import BlockParamModel
-
-_EXPECTED = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "`true` or `false`",
-    "list": "a list",
-}
 
 
 def block_arguments(block: Block, layer: Layer, scope: Scope) -> dict[str, Any] | None:
@@ -37,10 +32,10 @@ def block_arguments(block: Block, layer: Layer, scope: Scope) -> dict[str, Any] 
     good = True
     for name, param in block.params.items():
         value = given.get(name, param.default)
-        if not _fits(value, param):
+        if not fits(value, param):
             good = False
             scope.wrong(
-                f"`{name}` of block `{block.name}` expects {_expected(param)}, "
+                f"`{name}` of block `{block.name}` expects {expected(param)}, "
                 f"found {describe(value)}",
                 (*path, name),
             )
@@ -91,29 +86,9 @@ def check_keys(block: Block, layer: Layer, scope: Scope) -> bool:
             f"block `{block.name}` needs `{name}`",
             path,
             key=True,
-            help=f"add `{name}`, {_expected(block.params[name])}",
+            help=f"add `{name}`, {expected(block.params[name])}",
         )
     return not unknown and not missing
-
-
-def _expected(param: BlockParamModel) -> str:
-    if param.type == "choice":
-        return "one of " + ", ".join(f"`{word}`" for word in param.choices or ())
-    return _EXPECTED[param.type]
-
-
-def _fits(value: Any, param: BlockParamModel) -> bool:
-    match param.type:
-        case "int":
-            return isinstance(value, int | Poly) and not isinstance(value, bool)
-        case "float":
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case "bool":
-            return isinstance(value, bool)
-        case "list":
-            return isinstance(value, list)
-        case "choice":
-            return value in (param.choices or ())
 
 
 def block_dims(

@@ -21,6 +21,7 @@ MODIFIERS = ("id", "from", "when", "else", "repeat", "tie")
 RESERVED = frozenset({"prev", "none", "index", "count", "self"})
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 BROKEN = ""
+ALIAS = re.compile(r"[a-z_][a-z0-9_]*\Z")
 BLOCK = re.compile(r"([a-z_][a-z0-9_]*\.)?[A-Z][A-Za-z0-9]*\Z")
 
 
@@ -57,7 +58,7 @@ class Reader:
     """Parses the layers of one document.
 
     blocks: every block that may be named here, for the checks of operations.
-    failed: imports with mistakes; a block of theirs is silently BROKEN.
+    failed: imports and blocks with mistakes; a layer of theirs is silently BROKEN.
     """
 
     scope: Scope
@@ -92,6 +93,7 @@ class Reader:
         good = self._arguments(operation, item[operation], path)
         if operation == "layers" and not layers:
             good = False
+        good = self._modifiers(operation, item, path) and good
         return Layer(
             operation if good else BROKEN,
             item[operation],
@@ -101,6 +103,37 @@ class Reader:
             {key: item[key] for key in MODIFIERS if key in item and key != "id"},
             layers,
         )
+
+    def _modifiers(self, operation: str, item: dict[str, Any], path: Key) -> bool:
+        """Whether the modifiers of a layer mean something where they stand."""
+        if "tie" in item and operation not in REGISTRY:
+            what = {"layers": "a group", "share": "`share`"}.get(operation, "a block")
+            self.scope.report(
+                Code.S101,
+                f"`tie` names the weights of one operator, found it on {what}",
+                (*path, "tie"),
+                key=True,
+                help="move it to the layer whose weight is tied",
+            )
+            return False
+        if "else" in item and "when" not in item:
+            self.scope.report(
+                Code.S101,
+                "`else` stands only beside `when`",
+                (*path, "else"),
+                key=True,
+                help="add `when` with the condition, or remove `else`",
+            )
+            return False
+        if item.get("else", "none") in (None, {}):
+            self.scope.report(
+                Code.S102,
+                f"`else` expects what stands for the layer, found {describe(item['else'])}",
+                (*path, "else"),
+                help="write `else: <layer>`, `else: {port: <layer>}` or `else: none`",
+            )
+            return False
+        return True
 
     def _operation(self, item: dict[str, Any], path: Key) -> str | None:
         operations = [key for key in item if key not in MODIFIERS]

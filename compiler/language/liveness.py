@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..diagnostics import Code, Sink
+from ..ir.dims import Symbol
 from ..ir.graph import Graph, Node
-from ..ir.shapes import Symbol
 from ..source import Located, Span
 from .blocks import Block
 from .evaluate import expression_names
-from .layers import NAME, Layer
+from .layers import BROKEN, NAME, Layer
 
 
 def report_dead_layers(graph: Graph, located: Located, sink: Sink) -> None:
@@ -152,3 +152,8 @@ def report_unused_blocks(
 def _operations(layers: tuple[Layer, ...]) -> set[str]:
     found = {layer.operation for layer in layers}
     return found.union(*(_operations(layer.layers) for layer in layers))
+
+
+def has_broken(layers: tuple[Layer, ...]) -> bool:
+    """Whether a layer among these, or in their groups, has mistakes."""
+    return any(layer.operation == BROKEN or has_broken(layer.layers) for layer in layers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..diagnostics import Code, Sink
-from ..ir.shapes import Symbol
+from ..ir.dims import Symbol
 from ..source import Located
 from ..suggest import did_you_mean
 from .describe import describe, plain
@@ -52,9 +53,9 @@ class ParamReader:
             if default is FAILED or not self._is_value(name, default):
                 continue
             value, said = chosen.get(name, (default, None))
-            if said and not _same_type(value, default):
+            if said and not _fits(value, default):
                 self._add(
-                    f"{said} expects {_type_words(default)} for `{name}`, found {describe(value)}",
+                    f"{said} expects {_type_words(default)} for `{name}`, found {_found(value)}",
                     help=f"the default is `{plain(default)}`",
                 )
                 continue
@@ -148,9 +149,17 @@ class ParamReader:
         return found
 
     def _in_range(self, name: str, model: ParamModel, value: Any, said: str | None) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return True
         low, high = model.min, model.max
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            if low is not None or high is not None:
+                self._report(
+                    Code.S102,
+                    f"`min` and `max` of a parameter limit numbers, found {describe(value)} in "
+                    f"`{name}`",
+                    ("params", name),
+                    "remove them",
+                )
+            return True
         if (low is None or value >= low) and (high is None or value <= high):
             return True
         limits = [f"at least {low:g}" if low is not None else ""]
@@ -175,6 +184,14 @@ class ParamReader:
                     f"a size in `dims` expects an upper-case name, found `{name}`",
                     path,
                     "lower-case names are parameters",
+                )
+                continue
+            if name == BATCH:
+                self._report(
+                    Code.G304,
+                    f"`{BATCH}`, the batch, is built in and cannot be declared",
+                    path,
+                    "remove it",
                 )
                 continue
             found[name] = Symbol(name)  # so that a mistake in it is no unknown size elsewhere
@@ -232,10 +249,37 @@ def read_value(text: str) -> Any:
     if is_expression(stripped):
         return Refused(Code.E201, "an expression cannot be set from outside", "give a plain value")
     if stripped.startswith("[") and stripped.endswith("]"):
-        items = [read_plain(item.strip()) for item in stripped[1:-1].split(",") if item.strip()]
+        items = [_read_scalar(item.strip()) for item in stripped[1:-1].split(",") if item.strip()]
         refused = next((item for item in items if isinstance(item, Refused)), None)
         return refused or items
-    return read_plain(stripped)
+    return _read_scalar(stripped)
+
+
+def write_value(value: Any) -> str:
+    """A value of a parameter as a spec writes it, so that it reads as the same value."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(write_value, value)) + "]"
+    if isinstance(value, str) and (not NAME.match(value) or read_plain(value) != value):
+        return json.dumps(value, ensure_ascii=False)
+    return plain(value)
+
+
+def _read_scalar(text: str) -> Any:
+    """A scalar, which may stand in quotes to be text."""
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+        return text[1:-1]
+    return read_plain(text)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value may stand for a default: of its type, and a list of its members' types."""
+    if is_expression(value):
+        return False
+    if not isinstance(value, list) or not isinstance(default, list):
+        return _same_type(value, default)
+    return all(any(_same_type(item, other) for other in default) for item in value) or (
+        not default and all(isinstance(item, int | float | bool | str) for item in value)
+    )
 
 
 def _same_type(value: Any, default: Any) -> bool:
@@ -244,6 +288,10 @@ def _same_type(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float)
     return isinstance(value, type(default))
+
+
+def _found(value: Any) -> str:
+    return f"`{plain(value)}`" if isinstance(value, list) else describe(value)
 
 
 def _type_words(default: Any) -> str:
@@ -255,5 +303,6 @@ def _type_words(default: Any) -> str:
         case float():
             return "a number"
         case list():
-            return "a list"
+            kinds = dict.fromkeys(_type_words(item) for item in default)
+            return f"a list, each item {' or '.join(kinds)}," if kinds else "a list"
     return "text"

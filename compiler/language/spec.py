@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..diagnostics import Code, Sink
+from ..ir.dims import Symbol
 from ..ir.graph import Graph
-from ..ir.shapes import Symbol
 from ..objectives.base import Objective
 from ..objectives.data import Data
 from ..objectives.export import Export
@@ -26,6 +26,7 @@ from .expect import check_expectations
 from .imports import Importer, check_edition
 from .layers import NAME, Layer, Reader
 from .liveness import (
+    has_broken,
     report_dead_layers,
     report_unused_blocks,
     report_unused_dims,
@@ -92,6 +93,7 @@ class SpecReader:
         failed = frozenset(importer.failed)
         own = self._own_blocks(imported, failed)
         blocks = {**imported, **own}
+        failed |= {str(name) for name in self._declared("blocks") if name not in own}
         elaborator = Elaborator(self.located, self.sink, env, dims, blocks, failed)
         graphs = self._networks(validator, elaborator, own)
         report_unused_params(self.located, self.sink)
@@ -185,6 +187,9 @@ class SpecReader:
             elaborator.graphs[name] = graph
         blocks = elaborator.blocks
         layers = self._parsed(data, blocks)
+        parts = [*layers.values(), *(block.layers for block in own.values())]
+        if len(layers) < len(data) or any(has_broken(part) for part in parts):
+            return elaborator.graphs  # a layer with a mistake may be the one that uses a block
         imported = {name: block for name, block in blocks.items() if name not in own}
         report_unused_blocks(own, layers, self.sink)
         report_unused_imports(self.located, imported, own, layers, self.sink)

@@ -7,7 +7,7 @@ section), so that each model validates only its own leaves and one mistake gives
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -52,7 +52,8 @@ class Validator:
             key = info.alias or name
             inline = _inline(info)
             if inline:
-                values[key] = self.choose(inline, _chosen(model, data), path)
+                beside = [other for other in _keys(model) if other != key]
+                values[key] = self.choose(inline, _chosen(model, data), path, beside)
             elif key in data:
                 kind = _annotated(info)
                 values[key] = self._convert(kind, data[key], (*path, key))
@@ -83,8 +84,11 @@ class Validator:
             return FAILED if any(v is FAILED for v in entries.values()) else entries
         return value
 
-    def choose(self, choice: OneKey, value: Any, path: Key) -> Any:
-        """The section that a map with one key names, or FAILED where mistakes were reported."""
+    def choose(self, choice: OneKey, value: Any, path: Key, beside: Sequence[str] = ()) -> Any:
+        """The section that a map with one key names, or FAILED where mistakes were reported.
+
+        beside: the other keys that the map may have, which are left out of `value`.
+        """
         if isinstance(value, str):
             value = {value: None}
         if not isinstance(value, Mapping):
@@ -92,6 +96,17 @@ class Validator:
             self._wrong(path, f"expected a {choice.what} ({choices}), found {describe(value)}")
             return FAILED
         names = list(value)
+        known = [name for name in names if name in choice.registry]
+        if beside and len(known) == 1 < len(names):
+            for name in names:
+                if name not in known:
+                    self.sink.add(
+                        Code.S101,
+                        f"unknown key `{name}` beside the {choice.what} `{known[0]}`",
+                        self.located.key((*path, name)),
+                        help=did_you_mean(str(name), beside, "key"),
+                    )
+            return FAILED
         if len(names) != 1:
             found = ", ".join(f"`{name}`" for name in names) or "none"
             self.sink.add(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..diagnostics import Code, Diagnostic
 from ..ir.graph import Graph, Node, Value
-from ..ir.shapes import at_least
+from ..ir.proofs import at_least
 from ..ops.global_pooling import AdaptiveAvgPool2d, GlobalPooling
 from ..ops.receptive_field import View, receptive_fields
 from .base import LintContext, warning

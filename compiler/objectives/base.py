@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..diagnostics import Code, Label, Sink
+from ..ir.dims import Symbol
 from ..ir.graph import Graph
-from ..ir.shapes import Symbol
 from ..source import Key, Span
 from .fields import Field
 from .problem import Problem

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..ir.dims import Dim, Poly, Symbol
 from ..ir.graph import Graph, Value
-from ..ir.shapes import Dim, Poly, Symbol, TensorType, at_least, divisible, substitute_type
+from ..ir.proofs import at_least, divisible
+from ..ir.shapes import TensorType, substitute_type
 from ..ir.structure import unify
 from ..source import Key
 from ..suggest import did_you_mean

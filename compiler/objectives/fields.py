@@ -14,7 +14,8 @@ from pydantic import Field as Setting
 from pydantic import PlainValidator
 
 from ..diagnostics import Code
-from ..ir.shapes import SPEC_DTYPES, Dim, DType, Poly, Symbol, TensorType
+from ..ir.dims import Dim, Poly, Symbol
+from ..ir.shapes import SPEC_DTYPES, DType, TensorType
 from .augmentations import AUGMENTATIONS, Augmentation
 from .problem import Problem
 from .section import OneKey, Section

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ..ir.shapes import DType, TensorType, equal
+from ..ir.proofs import equal
+from ..ir.shapes import DType, TensorType
 from .schedules import Schedule
 from .section import OneKey, Section
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from ..diagnostics import Code, Sink
-from ..ir.shapes import Symbol
+from ..ir.dims import Symbol
 from ..source import Key, Span
 from ..suggest import did_you_mean
 from .data import Data

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ..diagnostics import Code
+from ..ir.dims import Dim
 from ..ir.graph import Parameter
-from ..ir.shapes import Dim, TensorType, elements
+from ..ir.shapes import TensorType, elements
 from .base import (
     Construct,
     Emitter,

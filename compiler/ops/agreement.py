@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, Poly, Symbol, TensorType, equal, substitute, symbols
+from ..ir.dims import Dim, Poly, Symbol, substitute, symbols
+from ..ir.proofs import equal
+from ..ir.shapes import TensorType
 from .base import Refusal
 
 LARGEST_MULTIPLE = 64

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..diagnostics import Code
+from ..ir.dims import Dim
 from ..ir.graph import Parameter
-from ..ir.shapes import SPEC_DTYPES, Dim, DType, TensorType, elements, equal
+from ..ir.proofs import equal
+from ..ir.shapes import SPEC_DTYPES, DType, TensorType, elements
 from .agreement import Mismatch, disagreement
 from .base import (
     Construct,

@@ -6,8 +6,10 @@ The weights are named, shaped and initialised as those of torch.nn.MultiheadAtte
 from __future__ import annotations
 
 from ..diagnostics import Code
+from ..ir.dims import Dim
 from ..ir.graph import Parameter
-from ..ir.shapes import Dim, TensorType, elements, equal
+from ..ir.proofs import equal
+from ..ir.shapes import TensorType, elements
 from .agreement import disagreement, mismatches
 from .attention_onnx import Attention, attend, project
 from .attention_torch import CROSS_ATTENTION, SELF_ATTENTION, SELF_ATTENTION_2D

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..ir.shapes import Dim, DType
+from ..ir.dims import Dim
+from ..ir.shapes import DType
 from .arithmetic import ONNX_DTYPES
 from .base import Emitter, Handle
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..diagnostics import Code
-from ..ir.shapes import TensorType, equal
+from ..ir.proofs import equal
+from ..ir.shapes import TensorType
 from .base import (
     Construct,
     Emitter,

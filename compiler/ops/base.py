@@ -22,8 +22,9 @@ from inspect import formatannotation
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 from ..diagnostics import Code
+from ..ir.dims import Dim, Symbol
 from ..ir.graph import Parameter
-from ..ir.shapes import Dim, Symbol, TensorType
+from ..ir.shapes import TensorType
 
 Size = Dim
 """The annotation of an argument that may be a symbolic size: `reshape: {to: [$(H * W)]}`."""
@@ -233,9 +234,6 @@ class Op:
 
     tolerance: ClassVar[float] = 1e-5
     """How far torch and ONNX Runtime may differ, relative to the largest output."""
-
-    deterministic: ClassVar[bool] = True
-    """Whether training mode computes a function of the inputs alone (dropout does not)."""
 
     if TYPE_CHECKING:
         infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..diagnostics import Code
+from ..ir.dims import Dim, symbols
 from ..ir.graph import Parameter
-from ..ir.shapes import Dim, DType, TensorType, at_least, elements, symbols
+from ..ir.proofs import at_least
+from ..ir.shapes import DType, TensorType, elements
 from .arithmetic import ONNX_DTYPES
 from .base import (
     Construct,

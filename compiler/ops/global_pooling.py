@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, Poly, TensorType, divisible, elements, symbols
+from ..ir.dims import Dim, Poly, symbols
+from ..ir.proofs import divisible
+from ..ir.shapes import TensorType, elements
 from .base import (
     Construct,
     Emitter,

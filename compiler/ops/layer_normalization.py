@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics import Code
+from ..ir.dims import Dim
 from ..ir.graph import Parameter
-from ..ir.shapes import Dim, TensorType, elements
+from ..ir.shapes import TensorType, elements
 from .base import (
     Construct,
     Emitter,

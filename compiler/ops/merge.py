@@ -7,7 +7,8 @@ from functools import reduce
 from typing import ClassVar
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, DType, TensorType, elements
+from ..ir.dims import Dim
+from ..ir.shapes import DType, TensorType, elements
 from .agreement import broadcast, disagreement, listing, mismatches, need_one_dtype
 from .base import Emitter, Example, Handle, Op, Port, Refusal, Reject, Torch, attribute, register
 from .checks import need_axis, need_float, number_for

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics import Code
+from ..ir.dims import Dim
 from ..ir.graph import Ema, Parameter
-from ..ir.shapes import Dim, DType, TensorType, elements, equal
+from ..ir.proofs import equal
+from ..ir.shapes import DType, TensorType, elements
 from .base import (
     Construct,
     Emitter,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..diagnostics import Code
-from ..ir.shapes import TensorType, at_least
+from ..ir.proofs import at_least
+from ..ir.shapes import TensorType
 from .base import (
     Emitter,
     Example,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, DType, TensorType, elements
+from ..ir.dims import Dim
+from ..ir.shapes import DType, TensorType, elements
 from .base import Emitter, Example, Handle, Op, Refusal, Reject, Torch, Window, attribute, register
 from .checks import need_axis, need_float, need_numbers
 

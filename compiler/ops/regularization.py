@@ -39,8 +39,6 @@ DROP_PATH = Helper(
 class Noise(Op):
     """Randomness while training, the identity otherwise."""
 
-    deterministic = False
-
     def infer(self, x: TensorType) -> TensorType:
         need_float(self.name, x)
         return x

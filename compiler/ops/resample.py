@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, TensorType, elements
+from ..ir.dims import Dim
+from ..ir.shapes import TensorType, elements
 from .base import (
     Construct,
     Emitter,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, DType, TensorType, elements
+from ..ir.dims import Dim
+from ..ir.shapes import DType, TensorType, elements
 from .base import (
     Construct,
     Emitter,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, Poly, TensorType, divisible, elements, equal, shape_text
+from ..ir.dims import Dim, Poly
+from ..ir.proofs import divisible, equal
+from ..ir.shapes import TensorType, elements, shape_text
 from .base import (
     Construct,
     Emitter,

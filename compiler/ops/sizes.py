@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..ir.shapes import Dim, FloorDiv, Poly, Symbol, TensorType, equal
+from ..ir.dims import Dim, FloorDiv, Poly, Symbol
+from ..ir.proofs import equal
+from ..ir.shapes import TensorType
 from .base import Emitter, Handle
 
 Sources = Mapping[str, TensorType]

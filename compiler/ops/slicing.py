@@ -5,7 +5,9 @@ from __future__ import annotations
 from keyword import iskeyword
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, Poly, TensorType, at_least, equal, settling_minimum
+from ..ir.dims import Dim, Poly
+from ..ir.proofs import at_least, equal, settling_minimum
+from ..ir.shapes import TensorType
 from .agreement import listing
 from .base import Emitter, Example, Handle, Op, Refusal, Reject, Size, Torch, attribute, register
 from .checks import need_axis

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, TensorType, elements
+from ..ir.dims import Dim
+from ..ir.shapes import TensorType, elements
 from .activations import Elementwise
 from .base import Construct, Emitter, Example, Handle, Reject, Torch, Window, attribute, register
 from .checks import need_axis, need_float

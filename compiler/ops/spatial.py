@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..diagnostics import Code
-from ..ir.shapes import TensorType, at_least, settling_minimum
+from ..ir.proofs import at_least, settling_minimum
+from ..ir.shapes import TensorType
 from .base import Attribute, Op, Refusal
 from .checks import need_float
 

@@ -7,7 +7,8 @@ from math import prod
 from typing import Any
 
 from ..diagnostics import Code
-from ..ir.shapes import Dim, TensorType, elements
+from ..ir.dims import Dim
+from ..ir.shapes import TensorType, elements
 from .base import (
     Emitter,
     Example,

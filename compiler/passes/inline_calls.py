@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..ir.dims import Dim, Poly, Symbol, substitute
 from ..ir.graph import Graph, Node, Operator, TensorRef, Value
-from ..ir.shapes import Dim, Poly, Symbol, substitute, substitute_type
+from ..ir.shapes import substitute_type
 from ..ir.structure import Call, Loop, unify
 from ..ops.base import Op
 from .rewriting import in_bodies, reading, results, with_arguments

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError
-from ...compiler.ir.shapes import Symbol
+from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.fields import Field
 
 Arrays = dict[str, NDArray[Any]]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from ...compiler.diagnostics import Code, failure
-from ...compiler.ir.shapes import Symbol
+from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.data import Data
 from ...compiler.objectives.fields import Field
 from .check import Arrays, Labels, conform

@@ -21,6 +21,9 @@ ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 """The third byte of the magic number -> numpy's element type."""
 
 GZIP_MAGIC = b"\x1f\x8b"
+MOST_AXES = 64
+"""More than this numpy has no arrays for."""
+
 DENSEST = 1032
 """How many bytes one byte of deflate can stand for at most."""
 
@@ -65,6 +68,8 @@ def _header(path: Path, file: IO[bytes] | gzip.GzipFile) -> tuple[np.dtype[Any],
         raise damaged(
             path, f"it begins with `{magic.hex(' ')}`, and IDX begins with `00 00`, type and rank"
         )
+    if magic[3] > MOST_AXES:
+        raise damaged(path, f"its header promises {magic[3]} axes, {MOST_AXES} are the most")
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise damaged(path, f"it ends within its {magic[3]} sizes")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import DamagedArrays, array_names, load_npz
 from .errors import damaged, lacking, missing, unreadable
 
 
@@ -23,14 +21,12 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise missing(path)
     try:
-        if not zipfile.is_zipfile(path):
-            raise damaged(path, "it is no zip archive, and an `.npz` file is one")
-        with np.load(path, allow_pickle=False) as archive:
-            for name in names:
-                if name not in archive.files:
-                    raise lacking(path, name, archive.files)
-            return {name: archive[name] for name in names}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        known = array_names(path)
+        for name in names:
+            if name not in known:
+                raise lacking(path, name, known)
+        return load_npz(path, names)
+    except DamagedArrays as error:
         raise damaged(path, str(error)) from error
     except OSError as error:
         raise unreadable(path, error) from error

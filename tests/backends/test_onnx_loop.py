@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Dim, Poly, Symbol
 from netwright.compiler.ir.graph import Graph
-from netwright.compiler.ir.shapes import Dim, Poly, Symbol, TensorType, parse_type
+from netwright.compiler.ir.shapes import TensorType, parse_type
 from netwright.compiler.ir.structure import Call, Loop
 from netwright.compiler.ir.verifier import verify
 from netwright.compiler.ops.base import Emitter, Handle, Op

@@ -12,8 +12,9 @@ import pytest
 from netwright.compiler.backends.onnx_model import IR_VERSIONS, build_model, save_model
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Dim, Poly, Symbol
 from netwright.compiler.ir.graph import Graph, TensorRef
-from netwright.compiler.ir.shapes import Dim, Poly, Symbol, TensorType, parse_dim, parse_type
+from netwright.compiler.ir.shapes import TensorType, parse_dim, parse_type
 from netwright.compiler.ir.structure import Call
 from netwright.compiler.ir.verifier import InternalError
 from netwright.compiler.ops.base import Emitter, Handle, Op, Refusal

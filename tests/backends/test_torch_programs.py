@@ -9,8 +9,9 @@ import pytest
 import torch
 from netwright.compiler.backends.torch_source import generate
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Poly, Symbol
 from netwright.compiler.ir.graph import Graph
-from netwright.compiler.ir.shapes import Poly, Symbol, TensorType, parse_type
+from netwright.compiler.ir.shapes import TensorType, parse_type
 from netwright.compiler.ir.structure import Call, Loop
 from netwright.compiler.ops.base import Construct, Emitter, Handle, Op, Torch
 from netwright.compiler.passes.pipeline import run_passes

@@ -3,9 +3,9 @@ from __future__ import annotations
 from textwrap import dedent
 
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Poly, Symbol
 from netwright.compiler.ir.graph import Graph, Scope, TensorRef
 from netwright.compiler.ir.printer import print_graph
-from netwright.compiler.ir.shapes import Poly, Symbol
 from netwright.compiler.ir.structure import Call, Loop
 from netwright.compiler.ops.activations import Relu
 from netwright.compiler.ops.linear import Linear

@@ -5,20 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netwright.compiler.ir.shapes import (
-    Dim,
-    Poly,
-    Symbol,
-    TensorType,
-    at_least,
-    bounds,
-    divisible,
-    equal,
-    evaluate,
-    parse_dim,
-    parse_type,
-    settling_minimum,
-)
+from netwright.compiler.ir.dims import Dim, Poly, Symbol, evaluate
+from netwright.compiler.ir.proofs import at_least, bounds, divisible, equal, settling_minimum
+from netwright.compiler.ir.shapes import TensorType, parse_dim, parse_type
 
 H = Symbol("H", min=8, max=64, multiple_of=4)
 W = Symbol("W", min=1, max=30)

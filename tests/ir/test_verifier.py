@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Poly, Symbol
 from netwright.compiler.ir.graph import Graph, Scope, TensorRef, Value
-from netwright.compiler.ir.shapes import Poly, Symbol, parse_type
+from netwright.compiler.ir.shapes import parse_type
 from netwright.compiler.ir.structure import Call, Loop
 from netwright.compiler.ir.verifier import InternalError, verify
 from netwright.compiler.ops.activations import Relu
@@ -43,7 +44,7 @@ def test_sound_graphs_pass() -> None:
 def with_node(change: Callable[..., object], index: int = 0) -> Graph:
     graph = network()
     nodes = list(graph.nodes)
-    nodes[index] = change(nodes[index])  # type: ignore[assignment]
+    nodes[index] = change(nodes[index])
     return replace(graph, nodes=tuple(nodes))
 
 
@@ -69,8 +70,8 @@ def wrong_scopes() -> Graph:
 
 
 def typed(node: object, text: str) -> object:
-    value = node.outputs[0]  # type: ignore[attr-defined]
-    return replace(node, outputs=(replace(value, type=parse_type(text)),))  # type: ignore[type-var]
+    value = node.outputs[0]
+    return replace(node, outputs=(replace(value, type=parse_type(text)),))
 
 
 def capturing() -> Graph:

@@ -272,7 +272,7 @@ def test_blocks_bind_the_dims_of_their_inputs() -> None:
     )
     found = graph(text)
     assert str(found.outputs["y"].type) == "f32[B, 3, 8, 8]"
-    scope = next(i for i in found.root.items if isinstance(i, Scope))  # type: ignore[union-attr]
+    scope = next(i for i in found.root.items if isinstance(i, Scope))
     assert (scope.block, list(scope.inputs), list(scope.outputs)) == (
         "Half",
         ["x", "y"],
@@ -449,3 +449,98 @@ def test_a_failed_import_is_one_mistake(tmp_path: Path) -> None:
 def test_a_mistake_in_dims_is_one_mistake() -> None:
     text = "dims: {H: {mn: 32}}\n" + network("- relu", shape="[B, 3, H, H]")
     assert codes(text) == ["S101"]
+
+
+# What a review of the language found
+
+
+@pytest.mark.parametrize(
+    ("layers", "code"),
+    [
+        ("- {relu: , else: image}", "S101"),
+        ("- {add: , from: [image, image], when: false, else: {}}", "S102"),
+        (
+            "- {id: a, conv2d: {channels: 3, kernel: 3}}\n- {share: a, tie: {weight: a.weight}}",
+            "S101",
+        ),
+        ("- {layers: [relu], tie: {weight: a.weight}}", "S101"),
+    ],
+)
+def test_a_modifier_that_would_mean_nothing_is_refused(layers: str, code: str) -> None:
+    assert codes(network(layers)) == [code]
+
+
+def test_an_import_with_an_upper_case_name_is_one_mistake() -> None:
+    text = "imports: {Zoo: netwright:blocks/resnet.yaml}\n"
+    assert codes(text + network("- Zoo.BasicBlock: {channels: 3}")) == ["S102"]
+
+
+def nested_blocks(count: int) -> str:
+    chain = "".join(f"  A{i}: {{layers: [A{i - 1}]}}\n" for i in range(1, count))
+    return f"blocks:\n  A0: {{layers: [linear: 3]}}\n{chain}" + network(f"- A{count - 1}", "[B, 3]")
+
+
+def test_nesting_of_blocks_is_limited() -> None:
+    assert codes(nested_blocks(600)) == ["Y004"]
+    deep = check(nested_blocks(40))
+    assert not deep.diagnostics
+    compile(deep.source, "deep", "exec")
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        "{layers: 5}",
+        "{layers: [relu], parms: {a: int}}",
+        "{params: {c: {type: int, default: abc}}, layers: [{linear: $c}]}",
+        "{params: {c: {type: int, choices: [a]}}, layers: [{linear: $c}]}",
+        "{params: {c: {type: choice}}, layers: [{relu: , when: $(c == c)}]}",
+    ],
+)
+def test_a_block_with_a_mistake_is_one_mistake(blocks: str) -> None:
+    text = f"blocks:\n  R: {blocks}\n  S: {{layers: [R]}}\n" + network("- R\n- S")
+    assert len(codes(text)) == 1
+
+
+def test_a_misspelt_block_does_not_leave_the_block_unused() -> None:
+    assert codes("blocks:\n  Residual: {layers: [relu]}\n" + network("- Residul")) == ["S103"]
+
+
+@pytest.mark.parametrize("name", ["prev", "none"])
+def test_reserved_words_cannot_be_inputs(name: str) -> None:
+    body = f"{{inputs: {{{name}: {{shape: [B, 3]}}}}, layers: [relu], outputs: y}}"
+    assert codes(f"networks:\n  net: {body}\n") == ["G304"]
+
+
+WORDS = 'params: {a: "10", s: "x: y", l: ["1", b]}\n' + network(
+    "- {relu: , when: $(a != s)}\n- {relu: , repeat: {over: {k: $l}}}"
+)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"a": '"7"'}, {"s": "q #r"}, {"l": '["2", c]'}])
+def test_the_resolved_spec_reads_as_the_same_words(chosen: dict[str, str]) -> None:
+    found = check(WORDS, Choices(None, chosen))
+    again = check_source(SourceFile("again.yaml", found.resolved), Path())
+    assert again.spec.params == found.spec.params
+    assert '"' not in "".join(found.spec.params["l"])
+
+
+@pytest.mark.parametrize("value", ["[1]", "[1, [2]]", "a"])
+def test_the_items_of_a_list_are_type_checked(value: str) -> None:
+    assert codes(WORDS, Choices(None, {"l": value})) == ["E202"]
+
+
+def test_a_misspelt_key_beside_a_loss_is_an_unknown_key() -> None:
+    text = "data: {source: digits}\n" + network("- flatten\n- linear: 10", "[B, 1, 8, 8]")
+    losses = "[{cross_entropy: {output: y, target: label}, wieght: 0.5}]"
+    objective = f"objective:\n  supervised: {{network: net, losses: {losses}}}\n"
+    assert codes(text + objective) == ["S101"]
+
+
+def test_a_mistake_in_copies_is_told_once() -> None:
+    layers = """
+        - {id: down, conv2d: {channels: 4, kernel: 3}, repeat: 2}
+        - {id: up, relu: , from: {of: down, at: $(count - index)}, repeat: 2147483648}
+        - linear: 3
+    """
+    assert codes(network(layers)) == ["G301"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from netwright.compiler.diagnostics import Code
-from netwright.compiler.ir.shapes import Poly, Symbol, evaluate
+from netwright.compiler.ir.dims import Poly, Symbol, evaluate
 from netwright.compiler.language.expressions import ExpressionError, is_expression, parse
 
 T, H, E = Symbol("T", 1, 400), Symbol("H", 4), Symbol("E", 2, multiple_of=2)

@@ -74,7 +74,7 @@ def place(span: Span) -> tuple[int, int, int, int]:
 def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
     found = data(f"a: {text}\n")
     assert found == {"a": value}
-    assert type(found["a"]) is type(value)  # type: ignore[index]
+    assert type(found["a"]) is type(value)
 
 
 @pytest.mark.parametrize(

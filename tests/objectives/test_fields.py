@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 from netwright.compiler.diagnostics import Code
-from netwright.compiler.ir.shapes import DType, Symbol
+from netwright.compiler.ir.dims import Symbol
+from netwright.compiler.ir.shapes import DType
 from netwright.compiler.objectives.augmentations import Flip, Noise
 from netwright.compiler.objectives.fields import ANYTHING, Field, Normalize
 from netwright.compiler.objectives.sources import SOURCES, Digits

@@ -20,14 +20,8 @@ import torch
 import yaml
 from netwright.compiler.backends.onnx_model import IR_VERSIONS
 from netwright.compiler.diagnostics import NetwrightError
-from netwright.compiler.ir.shapes import (
-    DType,
-    Symbol,
-    TensorType,
-    evaluate,
-    parse_type,
-    substitute_type,
-)
+from netwright.compiler.ir.dims import Symbol, evaluate
+from netwright.compiler.ir.shapes import DType, TensorType, parse_type, substitute_type
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import REGISTRY, Example, Op, Refusal, Reject
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from netwright.compiler.diagnostics import Code, NetwrightError
-from netwright.compiler.ir.shapes import evaluate, parse_type
+from netwright.compiler.ir.dims import evaluate
+from netwright.compiler.ir.shapes import parse_type
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import REGISTRY, Refusal
 from torch.utils.flop_counter import FlopCounterMode

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from netwright.compiler.diagnostics import Code
-from netwright.compiler.ir.shapes import Symbol, parse_type
+from netwright.compiler.ir.dims import Symbol
+from netwright.compiler.ir.shapes import parse_type
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import REGISTRY, Refusal
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from netwright.compiler.ir.shapes import Poly, TensorType, evaluate, parse_type
+from netwright.compiler.ir.dims import Poly, evaluate
+from netwright.compiler.ir.shapes import TensorType, parse_type
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.attention_torch import CROSS_ATTENTION, SELF_ATTENTION
 from netwright.compiler.ops.base import REGISTRY, Construct, Helper, Torch

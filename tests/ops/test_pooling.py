@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netwright.compiler.ir.shapes import evaluate, parse_type
+from netwright.compiler.ir.dims import evaluate
+from netwright.compiler.ir.shapes import parse_type
 from netwright.compiler.ops.base import Refusal
 
 Lower = Callable[..., Any]

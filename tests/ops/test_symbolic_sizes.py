@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netwright.compiler.ir.shapes import Dim, Symbol, parse_dim, parse_type
+from netwright.compiler.ir.dims import Dim, Symbol
+from netwright.compiler.ir.shapes import parse_dim, parse_type
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import REGISTRY, Refusal
 from netwright.compiler.ops.sizes import size_text

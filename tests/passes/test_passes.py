@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from netwright.compiler.ir.builder import GraphBuilder
+from netwright.compiler.ir.dims import Poly, Symbol
 from netwright.compiler.ir.graph import Graph, TensorRef, Value
 from netwright.compiler.ir.printer import print_graph
-from netwright.compiler.ir.shapes import Poly, Symbol
 from netwright.compiler.ir.structure import Call, Loop
 from netwright.compiler.ir.verifier import InternalError, verify
 from netwright.compiler.passes import pipeline

@@ -113,7 +113,7 @@ def generator() -> torch.Generator:
 @pytest.mark.parametrize("axis", ["W", "H"])
 def test_flip_mirrors_about_half_of_the_images(axis: str) -> None:
     x = torch.rand(400, 1, 3, 4)
-    result = augment(Flip(axis=axis), x, generator())  # type: ignore[arg-type]
+    result = augment(Flip(axis=axis), x, generator())
     mirrored = x.flip(3 if axis == "W" else 2)
     same = (result == x).flatten(1).all(1)
     turned = (result == mirrored).flatten(1).all(1)

@@ -282,7 +282,7 @@ def test_the_grid_covers_batches_and_lengths() -> None:
 
 
 def test_the_grid_keeps_within_bounds() -> None:
-    from netwright.compiler.ir.shapes import Symbol
+    from netwright.compiler.ir.dims import Symbol
 
     known = {"T": Symbol("T", 5, 20, 8)}
     graph = Graph("g", (Value("x", parse_type("f32[B, T]", known)),), (), {})
@@ -382,3 +382,66 @@ def test_inspect(bundle: Path, finished: TrainResult, tmp_path: Path) -> None:
             describe(path)
         assert code_of(caught) is Code.R903
     assert os.listdir(tmp_path) == []
+
+
+def renamed_input(data: dict[str, Any]) -> None:
+    inputs = data["programs"]["predict"]["inputs"]
+    inputs["other"] = inputs.pop("image")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        renamed_input,
+        lambda data: data["programs"]["predict"].update(inputs={}),
+        lambda data: data["programs"]["predict"].update(outputs={}),
+        lambda data: data.update(metrics={"test": 1}),
+        lambda data: data["files"].pop("spec.yaml"),
+    ],
+    ids=["input", "no-inputs", "no-outputs", "metrics", "spec"],
+)
+def test_a_manifest_that_lies_is_refused(
+    change: Callable[[dict[str, Any]], object], bundle: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    rewrite(change)(copy)
+    with pytest.raises(NetwrightError) as caught:
+        load(copy, "cpu").program("predict")
+    assert code_of(caught) is Code.B801
+
+
+def test_a_manifest_that_is_a_link_is_refused(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    (copy / "manifest.json").rename(tmp_path / "elsewhere.json")
+    (copy / "manifest.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(NetwrightError, match="symbolic link") as caught:
+        open_bundle(copy)
+    assert code_of(caught) is Code.B801
+
+
+def test_labels_and_proof_of_other_kinds_are_left_out(bundle: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    odd = {"labels": {"probabilities": ["one"]}, "parity": {"largest": None, "tolerance": "x"}}
+    rewrite(lambda data: data.update(odd))(copy)
+    np.save(tmp_path / "two.npy", IMAGES[:2])
+    assert len(list(predict_files(copy, [tmp_path / "two.npy"]))) == 2
+    assert "proof:" not in describe(copy)
+
+
+def test_an_image_of_16_bits_is_refused(bundle: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 999, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(NetwrightError, match="more than 8 bits") as caught:
+        list(predict_files(bundle, [tmp_path / "deep.png"]))
+    assert code_of(caught) is Code.R903
+
+
+def test_export_keeps_a_folder_with_the_manifest_of_another_tool(
+    finished: TrainResult, tmp_path: Path
+) -> None:
+    target, name = tmp_path / "page", "manifest.json"
+    target.mkdir()
+    (target / name).write_text('{"name": "a web page"}')
+    with pytest.raises(NetwrightError) as caught:
+        export_run(finished.folder, output=target)
+    assert code_of(caught) is Code.R903
+    assert (target / name).read_text() == '{"name": "a web page"}'

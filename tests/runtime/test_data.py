@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from netwright.compiler.diagnostics import Code, NetwrightError
-from netwright.compiler.ir.shapes import Symbol
+from netwright.compiler.ir.dims import Symbol
 from netwright.compiler.objectives.data import Data, Split
 from netwright.compiler.objectives.fields import Field
 from netwright.compiler.objectives.sources import Digits, Idx, Npz
@@ -58,8 +58,9 @@ def test_idx_is_read(kind: str, zipped: bool, tmp_path: Path) -> None:
         (gzip.compress(idx_bytes(images()))[:40] + b"\xff" * 30, "damaged"),
         (b"\0\0\x08\x04" + b"\xff" * 16, "holds fewer"),
         (gzip.compress(b"\0\0\x08\x04" + b"\xff" * 16), "holds fewer"),
+        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "255 axes"),
     ],
-    ids=range(10),  # compressed bytes hold the time, and every worker must see the same ids
+    ids=range(11),  # compressed bytes hold the time, and every worker must see the same ids
 )
 def test_damaged_idx(content: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "data.gz"

@@ -68,3 +68,17 @@ def test_symbolic_links_are_refused_at_every_depth(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc")
     with pytest.raises(ValueError, match="symbolic link"):
         inner_path(tmp_path, "link/passwd")
+
+
+def test_a_new_folder_that_another_process_filled_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+
+    def race() -> None:
+        with new_folder(target, replace=False) as draft:
+            (draft / "mine").touch()
+            target.mkdir()
+            (target / "theirs").touch()
+
+    with pytest.raises(NetwrightError):
+        race()
+    assert [path.name for path in target.iterdir()] == ["theirs"]

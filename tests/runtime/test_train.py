@@ -104,7 +104,7 @@ def test_the_generated_source_is_what_runs_alone(finished: TrainResult) -> None:
     text = (finished.folder / "model.py").read_text()
     namespace: dict[str, object] = {"__name__": "model"}
     exec(compile(text, "model.py", "exec"), namespace)
-    network = namespace["NETWORKS"]["classifier"]()  # type: ignore[index]
+    network = namespace["NETWORKS"]["classifier"]()
     network.load_state_dict(weights_of(finished.folder))
 
 
