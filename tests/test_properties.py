@@ -114,7 +114,7 @@ def test_mutated_specs_give_diagnostics(path: Path, data: st.DataObject) -> None
         elif kind == "repeat" and isinstance(holder, list):
             holder.insert(key, copy.deepcopy(holder[key]))
         else:
-            holder[key] = data.draw(st.sampled_from(ODD_VALUES), label="value")
+            holder[key] = copy.deepcopy(data.draw(st.sampled_from(ODD_VALUES), label="value"))
     diagnose(dumped(document))
 
 

@@ -14,7 +14,9 @@ def shrinking(value: Value, producers: Mapping[str, Node]) -> list[str]:
     """The layers on the way to a value that changed its sizes, the last ones first in order."""
     steps: list[str] = []
     current: Value | None = value
-    while current and current.name in producers:
+    seen: set[str] = set()
+    while current and current.name in producers and current.name not in seen:
+        seen.add(current.name)  # two layers of one name, reported as such, would make a circle
         node = producers[current.name]
         before = next(node.reads(), None)
         if before and before.type.shape != current.type.shape:

@@ -544,3 +544,13 @@ def test_a_mistake_in_copies_is_told_once() -> None:
         - linear: 3
     """
     assert codes(network(layers)) == ["G301"]
+
+
+def test_two_layers_of_one_name_do_not_send_the_trail_in_circles() -> None:
+    layers = """
+        - {id: pool, max_pool2d: 2}
+        - {id: pool, max_pool2d: 2}
+        - {id: pool, max_pool2d: 2}
+        - {id: pool, max_pool2d: 2}
+    """
+    assert set(codes(network(layers))) == {"G304", "D403"}
