@@ -95,13 +95,11 @@ def _from_the_system(error: OSError) -> Diagnostic:
     return Diagnostic(Code.R903, f"expected to read or write{place}, found: {reason}")
 
 
-def report(
-    diagnostics: Iterable[Diagnostic], style: str = "text", *, to_stdout: bool = False
-) -> None:
+def report(diagnostics: Iterable[Diagnostic], style: str = "text") -> None:
     """Print diagnostics: text on standard error, the other formats on standard output."""
     from .compiler.render import render
 
-    stream = sys.stdout if to_stdout or style != "text" else sys.stderr
+    stream = sys.stdout if style != "text" else sys.stderr
     color = style == "text" and stream.isatty() and "NO_COLOR" not in os.environ
     width = max(60, min(120, _terminal_width()))
     text = render(list(diagnostics), style, color=color, width=width)

@@ -91,9 +91,9 @@ class BlockReader:
         scope = Scope({}, self.located, self.sink, (f"in block `{name}`",))
         layers = Reader(scope, names, failed).read(body["layers"], (*path, "layers"))
         self._unused_params(name, model, body, path)
-        inputs = {"x": None}
+        inputs: dict[str, list[Any] | None] = {"x": None}
         if model.inputs:
-            inputs = {port: shape.shape for port, shape in model.inputs.items()}  # type: ignore[misc]
+            inputs = {port: shape.shape for port, shape in model.inputs.items()}
         return Block(
             name,
             model.params,
