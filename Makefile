@@ -47,6 +47,8 @@ docs: setup ## regenerate docs/operators.md and docs/diagnostics.md
 bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/compile_and_export.py
 	$(BIN)/python benchmarks/generated_module.py
+	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/time_to_accuracy.py
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -12,8 +12,9 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .compiler.language.params import Choices
     from .runtime.observer import Observer
     from .runtime.train import TrainResult
+    from .runtime.world import World
 
 FORMATS = ("text", "json", "sarif", "github")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -55,21 +57,27 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from .compiler.diagnostics import NetwrightError
+        from .runtime.joining import Told, is_main
 
         try:
             return super().invoke(ctx)
         except NetwrightError as error:
             report(error.diagnostics)
             ctx.exit(1)
+        except Told as told:
+            ctx.exit(told.code)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            if is_main():
+                click.echo("stopped", err=True)
             ctx.exit(130)
         except OSError as error:
             if error.errno == errno.EPIPE:  # `netwright ops | head`: click ends quietly
                 raise
             report([_from_the_system(error)])
             ctx.exit(1)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort) as error:
+            if isinstance(error, click.ClickException) and not is_main():
+                ctx.exit(error.exit_code)  # the first of several processes tells it
             raise
         except Exception as error:
             report([_from_a_plugin(error)])
@@ -185,12 +193,12 @@ def load_plugins(plugins: Sequence[Path]) -> None:
         load_plugin(plugin)
 
 
-def compiled(spec: Path, choices: Choices) -> Compilation:
+def compiled(spec: Path, choices: Choices, *, shows: bool = True) -> Compilation:
     """A spec without errors; its warnings are printed."""
     from .compiler.driver import compile_spec
 
     compilation = compile_spec(spec, choices)
-    if compilation.diagnostics:
+    if compilation.diagnostics and shows:
         report(compilation.diagnostics)
     return compilation
 
@@ -276,18 +284,12 @@ def _apply_fixes(compilation: Compilation) -> int:
     from .compiler.fixes import apply_fixes
     from .runtime.files import write_text
 
-    fixes = [
-        fix
-        for diagnostic in compilation.diagnostics
-        for fix in diagnostic.fixes
-        if fix.safe and all(edit.span.file == compilation.file for edit in fix.edits)
-    ]
-    text = apply_fixes(compilation.file.text, fixes)
+    text = apply_fixes(compilation.file.text, compilation.fixes)
     if text == compilation.file.text:
         return 0
     assert compilation.file.path
     write_text(compilation.file.path, text)
-    return len(fixes)
+    return len(compilation.fixes)
 
 
 @cli.command(
@@ -368,21 +370,41 @@ def schema() -> None:
 @click.argument("name", required=False)
 def ops(name: str | None) -> None:
     """List the operators, or show the page of one."""
+    from .compiler.docstrings import first_sentence
     from .compiler.ops.base import REGISTRY
-    from .compiler.reference import families, operator_page, summary_line
+    from .compiler.reference import families, operator_page
     from .compiler.suggest import did_you_mean
 
     if name is None:
         for family, operators in families().items():
             click.echo(click.style(family.replace("_", " "), bold=True))
             for operator in operators:
-                click.echo(f"  {operator.name:<22}{summary_line(operator)}")
+                click.echo(f"  {operator.name:<22}{first_sentence(operator)}")
         return
     if name not in REGISTRY:
         alike = [operator for operator in REGISTRY if name.lower() in operator]
         step = did_you_mean(name, alike or REGISTRY, "operator")
         raise click.BadParameter(f"no operator `{name}`: {step}", param_hint="NAME")
     click.echo(operator_page(REGISTRY[name]), nl=False)
+
+
+@cli.command(
+    short_help="List the settings of data, objective, training, or show some.",
+    epilog=example("netwright settings training"),
+)
+@click.argument("name", required=False)
+def settings(name: str | None) -> None:
+    """List the settings of a spec's sections beside its networks, or show those of one name."""
+    from .compiler.settings import terminal
+    from .compiler.suggest import did_you_mean
+
+    if name is None:
+        click.echo("\n".join(terminal.listing()))
+        return
+    if name not in terminal.names():
+        step = did_you_mean(name, terminal.names(), "setting")
+        raise click.BadParameter(f"no setting `{name}`: {step}", param_hint="NAME")
+    click.echo("\n".join(terminal.shown(name, min(100, _terminal_width()))))
 
 
 @cli.command(
@@ -408,6 +430,30 @@ def explain(code: str) -> None:
 
 
 @cli.command(
+    short_help="Show what the data of a spec holds, before training.",
+    epilog=example("netwright data model.yaml -o samples.png"),
+)
+@spec_argument
+@choice_options
+@data_option
+@click.option("-o", "--output", type=NEW, help="A PNG of samples and histograms to write.")
+def data(
+    spec: Path,
+    settings: tuple[str, ...],
+    variant: str | None,
+    plugins: tuple[Path, ...],
+    data_dir: Path | None,
+    output: Path | None,
+) -> None:
+    """Show what a spec's data holds: sizes, ranges, classes, repeated samples, without torch."""
+    from .runtime.describe_data import describe_data
+
+    compilation = compiled(spec, read_choices(settings, variant, plugins))
+    for line in describe_data(compilation, data_dir, output):
+        click.echo(line)
+
+
+@cli.command(
     short_help="Train a spec's networks, or go on with --resume.",
     epilog=example("netwright train model.yaml --set width=64 -o runs/wide"),
 )
@@ -417,6 +463,20 @@ def explain(code: str) -> None:
 @data_option
 @click.option("-o", "--output", type=NEW, help="The run's folder; runs/NAME-N unless given.")
 @click.option("--resume", is_flag=True, help="Go on with the run in -o, or with the newest one.")
+@click.option("--tensorboard", is_flag=True, help="Also write event files: RUN/tensorboard.")
+@click.option(
+    "--nproc",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train with N processes on this machine, each with a GPU or its share of the cores.",
+)
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --nproc: go on from the last checkpoint if a process is killed, N times at most.",
+)
+@click.option("--plan", "plans", is_flag=True, help="Show how steps would be executed, and why.")
 def train(
     spec: Path,
     settings: tuple[str, ...],
@@ -426,17 +486,50 @@ def train(
     data_dir: Path | None,
     output: Path | None,
     resume: bool,
+    tensorboard: bool,
+    nproc: int | None,
+    max_restarts: int | None,
+    plans: bool,
 ) -> None:
-    """Train a spec's networks; a stopped run goes on with --resume, bit for bit."""
-    compilation = compiled(spec, read_choices(settings, variant, plugins))
-    result = _train(compilation, output, device, data_dir, resume=resume)
+    """Train a spec's networks; a stopped run goes on with --resume, bit for bit.
+
+    Several processes share each batch: --nproc starts them on this machine, and on several
+    machines torchrun does: torchrun ... -m netwright train SPEC.
+    """
+    from .runtime.joining import joined
+
+    choices = read_choices(settings, variant, plugins)
+    asked = Asked(spec, settings, variant, plugins, device, tensorboard)
+    if plans:
+        if output or resume or tensorboard or max_restarts is not None:
+            raise click.UsageError("--plan begins no run: it takes no option of one")
+        _show_plan(compiled(spec, choices), device, data_dir, nproc or 1)
+        return
+    if nproc is not None:
+        _launch(asked, choices, data_dir, output, nproc, max_restarts or 0, resume=resume)
+        return
+    if max_restarts is not None:
+        raise click.UsageError("--max-restarts needs --nproc; torchrun has an option of that name")
+    with joined(report) as world:
+        compilation = world.together(lambda: compiled(spec, choices, shows=world.is_main))
+        observer = world.together(lambda: _display(tensorboard=tensorboard, world=world))
+        result = _train(
+            compilation, output, device, data_dir, resume=resume, observer=observer, world=world
+        )
+        if world.is_main:
+            _tell(result, asked)
+        world.wait()  # a process that ends for a signal is followed by the others at once
     if result.signal is not None:
-        _stopped(result, spec, settings, variant, plugins, device)
-    for part, figures in result.metrics.items():
-        click.echo(f"{part}: {_figures(figures)}")
-    for path in result.files.values():
-        click.echo(f"wrote {path}")
-    click.echo(f"run: {result.folder}")
+        raise SystemExit(128 + result.signal)
+
+
+def _show_plan(
+    compilation: Compilation, device: str | None, data_dir: Path | None, processes: int
+) -> None:
+    from .runtime.settle_plan import preview_plan
+
+    for line in preview_plan(compilation, device, data_dir, processes):
+        click.echo(line)
 
 
 def _train(
@@ -446,8 +539,9 @@ def _train(
     data_dir: Path | None,
     *,
     resume: bool,
+    observer: Observer,
+    world: World,
 ) -> TrainResult:
-    """Train with a live display."""
     from .runtime.train import train as run_training
 
     return run_training(
@@ -456,37 +550,96 @@ def _train(
         resume=resume,
         device=device,
         data_dir=data_dir,
-        observer=_display(),
+        observer=observer,
+        world=world,
     )
 
 
-def _stopped(
-    result: TrainResult,
-    spec: Path,
-    settings: Sequence[str],
-    variant: str | None,
-    plugins: Sequence[Path],
-    device: str | None,
-) -> NoReturn:
-    """A signal ended the run: say how to go on with the same choices, and exit as shells expect."""
-    again = ["netwright", "train", str(spec)]
-    again += [word for setting in settings for word in ("--set", setting)]
-    again += ["--variant", variant] if variant else []
-    again += [word for plugin in plugins for word in ("--plugin", str(plugin))]
-    again += ["--device", device] if device else []
-    again += ["-o", str(result.folder), "--resume"]
+@dataclass(frozen=True)
+class Asked:
+    """The choices of a training command, to say it again."""
+
+    spec: Path
+    settings: Sequence[str]
+    variant: str | None
+    plugins: Sequence[Path]
+    device: str | None
+    tensorboard: bool = False
+
+    def words(self) -> list[str]:
+        words = [str(self.spec)]
+        words += [word for setting in self.settings for word in ("--set", setting)]
+        words += ["--variant", self.variant] if self.variant else []
+        words += [word for plugin in self.plugins for word in ("--plugin", str(plugin))]
+        words += ["--device", self.device] if self.device else []
+        words += ["--tensorboard"] if self.tensorboard else []
+        return words
+
+
+def _launch(
+    asked: Asked,
+    choices: Choices,
+    data_dir: Path | None,
+    output: Path | None,
+    processes: int,
+    restarts: int,
+    *,
+    resume: bool,
+) -> None:
+    """Start processes that train together, and exit as they do."""
+    from .runtime.joining import is_joined
+    from .runtime.launch import Launch, choose_folder, launch
+
+    if is_joined():
+        raise click.UsageError("torchrun has started the processes already: leave --nproc out")
+    compilation = compiled(asked.spec, choices, shows=False)  # the first of them shows warnings
+    folder = choose_folder(compilation, output, resume=resume)
+    words = asked.words() + (["--data-dir", str(data_dir)] if data_dir else [])
+    words += ["-o", str(folder), *(["--resume"] if resume else [])]
+    code = launch(
+        Launch(words, folder, processes, restarts),
+        lambda text: click.echo(f"warning: {text}", err=True),
+    )
+    if code:
+        raise SystemExit(code)
+
+
+def _tell(result: TrainResult, asked: Asked) -> None:
+    """What a run left, or how to go on with one that a signal ended."""
+    if result.signal is not None:
+        _tell_stopped(result, asked)
+        return
+    for part, figures in result.metrics.items():
+        click.echo(f"{part}: {_figures(figures)}")
+    for path in result.files.values():
+        click.echo(f"wrote {path}")
+    click.echo(f"run: {result.folder}")
+
+
+def _tell_stopped(result: TrainResult, asked: Asked) -> None:
+    from .runtime.joining import train_command
+
+    again = [*train_command(), *asked.words(), "-o", str(result.folder), "--resume"]
     click.echo(
         f"stopped at step {result.step:,} of {result.total_steps:,}; go on with:\n"
         f"  {shlex.join(again)}",
         err=True,
     )
-    raise SystemExit(128 + (result.signal or 0))
 
 
-def _display() -> Observer:
+def _display(*, tensorboard: bool, world: World) -> Observer:
+    """The live display, and the writer of event files where it is asked for."""
+    from .runtime.observer import Observer, Together
     from .runtime.progress import observer_for
 
-    return observer_for(sys.stderr)
+    if not world.is_main:
+        return Observer()
+    if not tensorboard:
+        return observer_for(sys.stderr)
+
+    from .runtime.tensorboard import TensorBoard
+
+    return Together(TensorBoard(), observer_for(sys.stderr))
 
 
 def _figures(figures: Any) -> str:
@@ -591,15 +744,23 @@ def run(
     overwrite: bool,
 ) -> None:
     """All of it: check, compile, train, evaluate, export with proof, predict from the ONNX file."""
+    from .runtime.joining import is_joined
     from .runtime.whole import finish, remove_run
+    from .runtime.world import ALONE
 
+    if is_joined():
+        raise click.UsageError("`run` takes one process: use `train` and `export` with torchrun")
     compilation = compiled(spec, read_choices(settings, variant, plugins))
     if output and overwrite:
         remove_run(output)
     click.echo(f"checked {spec}: {_described(compilation)}")
-    result = _train(compilation, output, device, data_dir, resume=False)
+    observer = _display(tensorboard=False, world=ALONE)
+    result = _train(
+        compilation, output, device, data_dir, resume=False, observer=observer, world=ALONE
+    )
     if result.signal is not None:
-        _stopped(result, spec, settings, variant, plugins, device)
+        _tell_stopped(result, Asked(spec, settings, variant, plugins, device))
+        raise SystemExit(128 + result.signal)
     for line in finish(compilation, result):
         click.echo(line)
 
@@ -619,6 +780,108 @@ def inspect(path: Path) -> None:
     from .runtime.inspect import describe
 
     click.echo(describe(path))
+
+
+@cli.command(
+    short_help="Write one HTML page about a run.",
+    name="report",
+    epilog=example("netwright report runs/digits_cnn-1 -o digits.html"),
+)
+@click.argument("run_folder", metavar="RUN", type=EXISTING)
+@click.option("-o", "--output", type=NEW, help="The page; RUN/report.html unless given.")
+@plugin_option
+@data_option
+@device_option
+def report_command(
+    run_folder: Path,
+    output: Path | None,
+    plugins: tuple[Path, ...],
+    data_dir: Path | None,
+    device: str | None,
+) -> None:
+    """Write one HTML page about a run: curves, mistakes, network, plan; it loads nothing."""
+    from .runtime.report.write import write_report
+
+    load_plugins(plugins)
+    written = write_report(
+        run_folder, output=output, data_dir=data_dir, device=device, plugins=plugins
+    )
+    for piece in written.left_out:
+        click.echo(f"left out {piece.title.lower()}: {piece.why}", err=True)
+    click.echo(f"wrote {written.path}")
+
+
+@cli.command(
+    short_help="Set runs side by side: settings, figures, curves.",
+    epilog=example("netwright compare runs/digits_cnn-1 runs/digits_cnn-2 -o compare.png"),
+)
+@click.argument("runs", nargs=-1, required=True, type=EXISTING)
+@click.option("-o", "--output", type=NEW, help="Draw the runs' curves over one another: a PNG.")
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@plugin_option
+def compare(
+    runs: tuple[Path, ...], output: Path | None, style: str, plugins: tuple[Path, ...]
+) -> None:
+    """Set runs side by side: the settings that differ, how far they came, figures and curves."""
+    import json
+
+    from .runtime.compare import as_json
+    from .runtime.compare import compare as compare_runs
+
+    if output and output.suffix.lower() != ".png":
+        raise click.BadParameter(f"expected a name with .png, found {output}", param_hint="-o")
+    load_plugins(plugins)
+    comparison = compare_runs(runs)
+    if style == "json":
+        click.echo(json.dumps(as_json(comparison), indent=2))
+    else:
+        from .runtime.compare_table import print_comparison
+
+        print_comparison(comparison, sys.stdout)
+    if output:
+        from .runtime.compare_plot import draw_comparison
+
+        draw_comparison(comparison, output)
+        click.echo(f"wrote {output}", err=style == "json")
+
+
+@cli.command(
+    short_help="Measure simple models on a spec's data.",
+    epilog=example("netwright baseline specs/digits_cnn.yaml"),
+)
+@spec_argument
+@choice_options
+@data_option
+@click.option("--run", "run_folder", type=EXISTING, help="The network's run; the newest finished.")
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def baseline(
+    spec: Path,
+    settings: tuple[str, ...],
+    variant: str | None,
+    plugins: tuple[Path, ...],
+    data_dir: Path | None,
+    run_folder: Path | None,
+    style: str,
+) -> None:
+    """Measure simple models on a spec's data, beside its network: what it has to beat."""
+    import json
+
+    from .runtime.baseline import as_json, measure_baselines
+
+    compilation = compiled(spec, read_choices(settings, variant, plugins))
+    found = measure_baselines(
+        compilation, data_dir=data_dir, run=run_folder, tell=lambda text: click.echo(text, err=True)
+    )
+    if style == "json":
+        click.echo(json.dumps(as_json(found), indent=2))
+    else:
+        from .runtime.baseline_table import print_baselines
+
+        print_baselines(found, sys.stdout)
 
 
 @cli.command(

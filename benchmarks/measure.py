@@ -13,6 +13,11 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 RESAMPLES = 2_000
+PACKAGES = (
+    *("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "onnx-ir"),
+    *("lightning", "keras", "jax"),
+)
+"""Those whose versions a table names, where they are installed."""
 
 
 def interleaved(
@@ -55,31 +60,39 @@ def twice(
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """How many times as long the base takes as the side: above 1, the side is faster."""
+class Estimate:
+    """A median with its 95% bootstrap interval; a format such as `,.0f` holds for all three."""
 
     median: float
     low: float
     high: float
 
+    def __format__(self, how: str) -> str:
+        median, low, high = (format(x, how or ".3f") for x in (self.median, self.low, self.high))
+        return f"{median} [{low}, {high}]"
+
     def __str__(self) -> str:
-        return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return format(self)
 
 
-def speed_ratio(base: np.ndarray, side: np.ndarray) -> Ratio:
-    """Median over rounds of base time / side time, with a 95% bootstrap interval."""
-    ratios = base / side
+def estimate(values: np.ndarray) -> Estimate:
+    """The median of measured values."""
     generator = np.random.default_rng(0)
-    draws = generator.choice(ratios, (RESAMPLES, len(ratios)))
+    draws = generator.choice(values, (RESAMPLES, len(values)))
     low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    return Ratio(float(np.median(ratios)), float(low), float(high))
+    return Estimate(float(np.median(values)), float(low), float(high))
+
+
+def speed_ratio(base: np.ndarray, side: np.ndarray) -> Estimate:
+    """How many times as long the base takes as the side, by rounds; above 1, the side is faster."""
+    return estimate(base / side)
 
 
 def machine() -> str:
     """One line that says where and with what a table was measured."""
     parts = [f"{date.today()}", f"{os.cpu_count()} CPU cores ({_processor()})"]
     parts.append(f"Python {platform.python_version()}")
-    for package in ("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "onnx-ir"):
+    for package in PACKAGES:
         try:
             parts.append(f"{package} {version(package)}")
         except PackageNotFoundError:

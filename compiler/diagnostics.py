@@ -7,14 +7,15 @@ stand in explanations.md, and render.py is the only place that formats.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 
 from .source import Span
 
 STAGE_LIMIT = 20
-"""How many errors a phase reports before it says that there are more."""
+"""How many diagnostics of one stage are shown; the last of them counts the others."""
 
 
 class Severity(StrEnum):
@@ -50,6 +51,7 @@ class Code(Enum):
     O502 = "settings that exclude each other"
     F601 = "the data does not hold what `fields` says"
     F602 = "a data file is missing, damaged or unreadable"
+    F603 = "stored weights do not fit the networks"
     X701 = "export differs beyond the tolerance, or a precision or opset is impossible"
     X702 = "an operator cannot be exported"
     B801 = "a bundle is damaged or was changed"
@@ -58,8 +60,10 @@ class Code(Enum):
     R902 = "a checkpoint belongs to another spec"
     R903 = "a file or folder cannot be read or written"
     R904 = "training diverged"
-    R905 = "the requested device or precision is not there"
+    R905 = "the requested device, precision or plan is not possible here"
     R906 = "there is not enough memory"
+    R907 = "a package that an option needs is not installed"
+    R908 = "the processes of a run did not find or lost each other"
     P951 = "a plug-in cannot be loaded"
     L902 = "convolution over an axis that has no order"
     L904 = "activation applied twice"
@@ -103,11 +107,34 @@ class Fix:
 
 
 @dataclass(frozen=True)
+class Omitted:
+    """How much a stage found beyond `STAGE_LIMIT`: it counts, and is not shown.
+
+    stage: in words: "the sections", "network `classifier`".
+    """
+
+    stage: str
+    errors: int = 0
+    warnings: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.errors + self.warnings
+
+    def __str__(self) -> str:
+        counts = ((self.errors, "error"), (self.warnings, "warning"))
+        parts = [f"{n} more {word}{'' if n == 1 else 's'}" for n, word in counts if n]
+        verb = "is" if self.total == 1 else "are"
+        return f"{' and '.join(parts)} in {self.stage} {verb} not shown; fix these first"
+
+
+@dataclass(frozen=True)
 class Diagnostic:
     """One message: the first label is the primary one.
 
     message: what was expected and what was found, with the values.
     notes: facts that led here. help: the next step, never a question.
+    omitted: on the last one shown of a stage, what else it found; also told in the notes.
     """
 
     code: Code
@@ -116,6 +143,7 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: str | None = None
     fixes: tuple[Fix, ...] = ()
+    omitted: Omitted | None = None
 
     @property
     def severity(self) -> Severity:
@@ -150,13 +178,30 @@ def failure(
 
 @dataclass
 class Sink:
-    """Collects diagnostics in the order of their reports, each one once."""
+    """Collects diagnostics in the order of their reports, each one once.
 
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    found: each with the stage that reported it; nothing is left out before `shown`.
+    errors: how many of them are errors.
+    """
+
+    found: dict[Diagnostic, str] = field(default_factory=dict)
+    errors: int = 0
+    current: str = "the text"
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """What is reported inside belongs to a stage, which has a limit of its own."""
+        outer, self.current = self.current, name
+        try:
+            yield
+        finally:
+            self.current = outer
 
     def report(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self.diagnostics:
-            self.diagnostics.append(diagnostic)
+        if diagnostic in self.found:
+            return
+        self.found[diagnostic] = self.current
+        self.errors += diagnostic.severity is Severity.ERROR
 
     def add(
         self,
@@ -174,16 +219,50 @@ class Sink:
         self.report(Diagnostic(code, message, labels, tuple(notes), help, tuple(fixes)))
 
     @property
-    def errors(self) -> int:
-        return sum(d.severity is Severity.ERROR for d in self.diagnostics)
+    def diagnostics(self) -> list[Diagnostic]:
+        return list(self.found)
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self.diagnostics)
+        return iter(self.found)
+
+    def drop_warnings(self, codes: Collection[str]) -> None:
+        """Forget the warnings of these codes; errors stay."""
+        self.found = {
+            diagnostic: stage
+            for diagnostic, stage in self.found.items()
+            if diagnostic.code.name not in codes or diagnostic.severity is Severity.ERROR
+        }
+
+    def shown(self) -> tuple[Diagnostic, ...]:
+        """At most `STAGE_LIMIT` of each stage, in the order of their reports.
+
+        Errors come before warnings where there are too many, so that what has errors shows one.
+        """
+        stages: dict[str, list[Diagnostic]] = {}
+        for diagnostic, stage in self.found.items():
+            stages.setdefault(stage, []).append(diagnostic)
+        shown: dict[Diagnostic, Diagnostic] = {}
+        for stage, diagnostics in stages.items():
+            shown |= _limited(stage, diagnostics)
+        return tuple(shown[diagnostic] for diagnostic in self.found if diagnostic in shown)
 
     def gate(self) -> None:
         """Between two phases: raise what was found if any of it is an error.
 
-        Raises: NetwrightError: with every diagnostic so far, warnings included.
+        Raises: NetwrightError: with what is shown so far, warnings included.
         """
         if self.errors:
-            raise NetwrightError(*self.diagnostics)
+            raise NetwrightError(*self.shown())
+
+
+def _limited(stage: str, found: Sequence[Diagnostic]) -> dict[Diagnostic, Diagnostic]:
+    """What is shown of a stage, by what was reported."""
+    ranked = sorted(found, key=lambda diagnostic: diagnostic.severity is not Severity.ERROR)
+    kept, left_out = set(ranked[:STAGE_LIMIT]), ranked[STAGE_LIMIT:]
+    shown = {diagnostic: diagnostic for diagnostic in found if diagnostic in kept}
+    if left_out:
+        errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in left_out)
+        omitted = Omitted(stage, errors, len(left_out) - errors)
+        last = next(reversed(shown))
+        shown[last] = replace(last, notes=(*last.notes, str(omitted)), omitted=omitted)
+    return shown

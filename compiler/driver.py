@@ -13,7 +13,8 @@ from .fixes import apply_fixes
 from .ir.graph import Graph
 from .ir.verifier import verify
 from .language.loader import load, read_source
-from .language.params import Choices, write_value
+from .language.param_values import write_value
+from .language.params import Choices
 from .language.spec import Spec, SpecReader
 from .lints.base import LintContext
 from .lints.runner import run_lints, suppress
@@ -31,6 +32,8 @@ class Compilation:
     graphs: the networks that have no mistakes. programs: what the objective yields; empty where
     there is no objective or where there are errors. fields: the data fields by name.
     labels: program output -> names of its classes.
+    diagnostics: what is shown of each stage. fixes: the safe ones of the spec's own file, those of
+    diagnostics that are not shown included.
     chosen: whether a variant or parameters were set from outside.
     """
 
@@ -43,6 +46,7 @@ class Compilation:
     fields: Mapping[str, Field]
     labels: Mapping[str, list[str]]
     diagnostics: tuple[Diagnostic, ...]
+    fixes: tuple[Fix, ...] = ()
     chosen: bool = False
 
     @property
@@ -118,12 +122,13 @@ def check_source(
     located = load(file, sink)
     sink.gate()
     assert located
-    spec = SpecReader(located, sink, choices or Choices(), networks_only).read(folder)
+    with sink.stage("the sections"):
+        spec = SpecReader(located, sink, choices or Choices(), networks_only).read(folder)
     graphs = {name: graph for name, graph in spec.graphs.items() if graph}
     for graph in graphs.values():
         verify(graph)
     chosen = choices is not None and bool(choices.variant or choices.values)
-    found = Compilation(file, folder, located, spec, graphs, {}, {}, {}, (), chosen)
+    found = Compilation(file, folder, located, spec, graphs, {}, {}, {}, (), chosen=chosen)
     return _bind(found, sink)
 
 
@@ -141,12 +146,14 @@ def compile_spec(path: Path | str, choices: Choices | None = None) -> Compilatio
 def _bind(compilation: Compilation, sink: Sink) -> Compilation:
     """Tie the networks to data and objective: checks, lints, programs."""
     spec, span = compilation.spec, compilation.located.span
-    fields, broken = (
-        resolve_fields(spec.data, spec.dims, span, sink) if spec.data else ({}, frozenset())
-    )
-    context = Context(compilation.graphs, fields, spec.dims, span, sink, broken)
-    _check_sections(spec, context)
-    _lint(compilation, context)
+    with sink.stage("data, objective and training"):
+        fields, broken = (
+            resolve_fields(spec.data, spec.dims, span, sink) if spec.data else ({}, frozenset())
+        )
+        context = Context(compilation.graphs, fields, spec.dims, span, sink, broken)
+        _check_sections(spec, context)
+    with sink.stage("the lints"):
+        _lint(compilation, context)
     programs: Mapping[str, Graph] = {}
     labels: Mapping[str, list[str]] = {}
     if spec.objective and not sink.errors:
@@ -158,7 +165,17 @@ def _bind(compilation: Compilation, sink: Sink) -> Compilation:
         programs=programs,
         fields=fields,
         labels=labels,
-        diagnostics=tuple(sink),
+        diagnostics=sink.shown(),
+        fixes=_safe_fixes(sink, compilation.file),
+    )
+
+
+def _safe_fixes(sink: Sink, file: SourceFile) -> tuple[Fix, ...]:
+    return tuple(
+        fix
+        for diagnostic in sink
+        for fix in diagnostic.fixes
+        if fix.safe and all(edit.span.file == file for edit in fix.edits)
     )
 
 

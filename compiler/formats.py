@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +25,13 @@ def as_data(diagnostic: Diagnostic) -> dict[str, Any]:
         "notes": list(diagnostic.notes),
         "help": diagnostic.help,
         "fixes": [_fix_data(fix) for fix in diagnostic.fixes],
+        "omitted": _omitted_data(diagnostic),
     }
+
+
+def _omitted_data(diagnostic: Diagnostic) -> dict[str, Any] | None:
+    """How much else its stage found: on the last diagnostic shown of a stage."""
+    return asdict(diagnostic.omitted) if diagnostic.omitted else None
 
 
 def _span_data(span: Span) -> dict[str, Any]:
@@ -87,6 +94,8 @@ def _sarif_result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
         result["relatedLocations"] = [_sarif_location(label) for label in diagnostic.labels[1:]]
     if diagnostic.fixes:
         result["fixes"] = [_sarif_fix(fix) for fix in diagnostic.fixes]
+    if diagnostic.omitted:
+        result["properties"] = {"omitted": _omitted_data(diagnostic)}
     return result
 
 

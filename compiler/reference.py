@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 
+from .docstrings import documentation
+from .language.param_values import write_value
 from .ops.base import REGISTRY, REQUIRED, Attribute, Op
 
 
@@ -14,19 +15,6 @@ def families() -> dict[str, list[type[Op]]]:
     for name in sorted(REGISTRY):
         found[REGISTRY[name].family].append(REGISTRY[name])
     return dict(sorted(found.items()))
-
-
-def summary_line(cls: type[Op]) -> str:
-    """The first sentence of an operator's documentation."""
-    paragraph = " ".join(documentation(cls).split("\n\n", 1)[0].split())
-    sentence, stop, _ = paragraph.partition(". ")
-    return sentence + stop.strip()
-
-
-def documentation(cls: type[Op]) -> str:
-    text = inspect.getdoc(cls)
-    assert text, f"{cls.__name__} has no docstring"
-    return text
 
 
 def operator_page(cls: type[Op]) -> str:
@@ -45,7 +33,7 @@ def operator_page(cls: type[Op]) -> str:
 
 
 def _row(name: str, declared: Attribute) -> str:
-    default = _plain(declared.default)
+    default = notation(declared.default)
     doc = declared.doc
     if declared.choices:
         doc += " One of " + ", ".join(f"`{choice}`" for choice in declared.choices) + "."
@@ -53,15 +41,11 @@ def _row(name: str, declared: Attribute) -> str:
     return f"| `{name}`{main} | {default} | {doc} |"
 
 
-def _plain(value: object) -> str:
+def notation(value: object) -> str:
     """A default in the notation of specs."""
     if value is REQUIRED:
         return "required"
-    if value is None:
-        return "none"
-    if isinstance(value, tuple):
-        return f"`{list(value)}`"
-    return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
+    return "none" if value is None else f"`{write_value(value)}`"
 
 
 def manual() -> str:

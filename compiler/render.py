@@ -46,12 +46,14 @@ def render(
     return "\n".join([*blocks, f"{paint.bold(summary(found))}\n"])
 
 
-def summary(diagnostics: Iterable[Diagnostic]) -> str:
+def summary(diagnostics: Sequence[Diagnostic]) -> str:
     """`2 errors, 1 warning`; `no errors` where nothing was found."""
     severities = [d.severity for d in diagnostics]
     counts = [(severities.count(s), str(s)) for s in Severity]
     parts = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n]
-    return ", ".join(parts) or "no errors"
+    more = sum(d.omitted.total for d in diagnostics if d.omitted)
+    rest = f"; {more} more {'is' if more == 1 else 'are'} not shown" if more else ""
+    return (", ".join(parts) or "no errors") + rest
 
 
 # Text

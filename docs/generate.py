@@ -4,8 +4,13 @@ from pathlib import Path
 
 import netwright.compiler.ops  # noqa: F401 - fills the registry
 from netwright.compiler import explanations, reference
+from netwright.compiler.settings import manual as settings
 
-PAGES = {"operators.md": reference.manual, "diagnostics.md": explanations.manual}
+PAGES = {
+    "operators.md": reference.manual,
+    "settings.md": settings.manual,
+    "diagnostics.md": explanations.manual,
+}
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 """Saving and finding the state of a run: safetensors and JSON, written whole or not at all.
 
     checkpoints/00000450/
-      weights/<network>.safetensors   the state dict under its own names
-      training.safetensors            optimizers, random generators, running sums
-      training.json                   step, position and everything else that is no tensor
-      manifest.json                   sha256 of the files above; written last
+      weights/<network>.safetensors    the state dict under its own names
+      averages/<network>.safetensors   their moving averages, where the spec asks for `ema`
+      training.safetensors             optimizers, and tensors of the objective
+      training.json                    step, position and everything else that is no tensor
+      manifest.json                    sha256 of the files above; written last
 
 A folder is named by the optimizer steps done. Pickle is neither written nor read.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,10 @@ from .files import inner_path, make_folder, new_folder, read_json, sha256, write
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "checkpoints"
 WEIGHTS = "weights"
+AVERAGES = "averages"
 TENSORS = "training.safetensors"
 DATA = "training.json"
 MANIFEST = "manifest.json"
@@ -44,11 +46,14 @@ class Checkpoint:
     """Everything that a run needs to go on.
 
     weights: network -> state dict. tensors: other tensors by name. data: JSON.
+    averages: network -> moving averages; empty where none are kept. folder: where it was read.
     """
 
     weights: Mapping[str, Tensors]
     tensors: Tensors
     data: Mapping[str, Any]
+    averages: Mapping[str, Tensors] = field(default_factory=dict)
+    folder: Path = Path()
 
 
 def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
@@ -60,9 +65,10 @@ def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
 
     target = make_folder(run / FOLDER) / f"{step:08d}"
     with new_folder(target) as folder:
-        (folder / WEIGHTS).mkdir()
-        for network, tensors in checkpoint.weights.items():
-            save_file(_packed(tensors), folder / WEIGHTS / f"{network}.safetensors")
+        for kind, networks in ((WEIGHTS, checkpoint.weights), (AVERAGES, checkpoint.averages)):
+            (folder / kind).mkdir()
+            for network, tensors in networks.items():
+                save_file(_packed(tensors), folder / kind / f"{network}.safetensors")
         save_file(_packed(checkpoint.tensors), folder / TENSORS)
         write_json(folder / DATA, dict(checkpoint.data))
         names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -120,14 +126,26 @@ def load(folder: Path) -> Checkpoint:
 
     names = verified_files(folder)
     try:
-        weights = {
-            name.removeprefix(f"{WEIGHTS}/").removesuffix(".safetensors"): load_file(folder / name)
-            for name in names
-            if name.startswith(f"{WEIGHTS}/")
-        }
-        return Checkpoint(weights, load_file(folder / TENSORS), read_json(folder / DATA))
+        return Checkpoint(
+            _networks(folder, names, WEIGHTS),
+            load_file(folder / TENSORS),
+            read_json(folder / DATA),
+            _networks(folder, names, AVERAGES),
+            folder,
+        )
     except (OSError, ValueError, SafetensorError) as error:
         raise Damaged(str(error)) from error
+
+
+def _networks(folder: Path, names: Iterable[str], kind: str) -> dict[str, Tensors]:
+    """Network -> the tensors of one kind."""
+    from safetensors.torch import load_file
+
+    return {
+        name.removeprefix(f"{kind}/").removesuffix(".safetensors"): load_file(folder / name)
+        for name in names
+        if name.startswith(f"{kind}/")
+    }
 
 
 def verified_files(folder: Path) -> list[str]:
@@ -153,15 +171,17 @@ def verified_files(folder: Path) -> list[str]:
 
 
 def load_weights(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
-    """The weights of one checkpoint: network -> state dict.
+    """The weights of one checkpoint as they are used: their moving averages where it has some.
 
+    Returns: network -> state dict.
     Raises: NetwrightError: R901: it is missing or damaged.
     """
     folder = folder_of(run, step)
     try:
-        return {network: dict(tensors) for network, tensors in load(folder).weights.items()}
+        saved = load(folder)
     except Damaged as reason:
         raise broken(folder, reason) from reason
+    return {name: {**own, **saved.averages.get(name, {})} for name, own in saved.weights.items()}
 
 
 def broken(folder: Path, reason: object) -> NetwrightError:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from ..compiler.diagnostics import Code, failure
-from ..compiler.ir.graph import Graph
 
 if TYPE_CHECKING:
     import torch
@@ -32,35 +30,27 @@ def choose_device(word: str) -> torch.device:
     return torch.device("cuda" if available and word != "cpu" else "cpu")
 
 
-def check_precision(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device can't compute.
-
-    Raises: NetwrightError: R905.
-    """
+def has_tf32(device: torch.device) -> bool:
+    """Whether the device rounds float32 products to 10 bits when asked: Ampere and later."""
     import torch
 
-    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(False):
-        name = torch.cuda.get_device_name(device)
-        raise failure(
-            Code.R905,
-            f"expected a GPU that computes bf16, found {name}",
-            help="set `training: {precision: fp32}`",
-        )
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """The context of a forward pass: bf16 where it is safe, f32 elsewhere."""
+    """The context of a forward pass: 16 bits where they are safe, f32 elsewhere."""
     import torch
 
-    if precision == "fp32":
+    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision not in dtypes:
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    return torch.autocast(device.type, dtype=dtypes[precision])
 
 
-def memory_format(graphs: Iterable[Graph]) -> torch.memory_format:
-    """channels_last where a network has 2D convolutions: measured 1.2 to 1.5 times faster."""
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the generators that layers draw from: the CPU's, and the device's own."""
     import torch
 
-    names = {node.op.name for graph in graphs for node in graph.nodes}
-    convolves = bool(names & {"conv2d", "conv_transpose2d"})
-    return torch.channels_last if convolves else torch.contiguous_format
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,19 +64,23 @@ def _evaluate_run(
     dataset = _data(compilation, folder, split)
 
     from .checkpoint import load_weights
+    from .choose_plan import evaluation_plan
     from .device import choose_device
     from .export import tested_step
     from .job import make_job
+    from .kernels import kernels
     from .measure import measure
     from .weights import restore
 
     chosen = choose_device(device or compilation.spec.training.device)
-    job = make_job(compilation, dataset, chosen, run)
+    plan = evaluation_plan(compilation, dataset, chosen)
+    job = make_job(compilation, dataset, chosen, run, plan)
     step, _ = tested_step(run)
     restore(job.graphs, job.objective.networks, load_weights(run, step), run)
     batches = {"train": job.train, "validation": job.validation, "test": job.test}[split]
     assert batches is not None
-    return measure(job.objective, batches, 2 * job.settings.batch, job.figures(), step)
+    with kernels(plan), closing(job):
+        return measure(job.objective, batches, 2 * job.settings.batch, job.figures(), step)
 
 
 def _evaluate_bundle(

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from ..compiler.diagnostics import Code, NetwrightError, failure
+from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation, compile_spec
 from ..compiler.ir.graph import Graph
 from ..compiler.passes.pipeline import run_passes
@@ -23,9 +23,8 @@ from .bundle import (
     FileRecord,
     Manifest,
     Metrics,
-    is_bundle,
-    read_manifest,
 )
+from .bundle_target import check_target
 from .checkpoint import load_weights, steps
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
@@ -78,7 +77,8 @@ def export_run(
     """Export the checkpoint that a run was tested with; the newest one if it is not finished.
 
     Args:
-        output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced.
+        output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced, unless
+            other files stand in it.
         opset: None for the spec's. with_weights: add the trained tensors by their names.
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
@@ -150,7 +150,7 @@ def export_weights(
         metrics: figures to record, by part of the data. step: how many steps the weights took.
     """
     check_trainable(compilation)
-    _check_target(output)
+    check_target(output)
     programs = _chosen(compilation)
     with new_folder(output) as draft:
         for name, program in programs.items():
@@ -164,29 +164,6 @@ def export_weights(
         write_json(draft / MANIFEST, manifest.model_dump())
     files = {name: output / _file(name) for name in programs}
     return ExportResult(output, files, manifest)
-
-
-def _check_target(output: Path) -> None:
-    """A bundle may be replaced, anything else may not. Raises: NetwrightError: R903."""
-    if not output.exists() or _is_readable_bundle(output):
-        return
-    if not output.is_dir() or any(output.iterdir()):
-        raise failure(
-            Code.R903,
-            f"expected a bundle or a new folder to write to, found `{output}` with other content",
-            help="choose another folder with `-o`",
-        )
-
-
-def _is_readable_bundle(folder: Path) -> bool:
-    """Whether a folder's manifest is a bundle's: other tools write a `manifest.json` too."""
-    if not is_bundle(folder):
-        return False
-    try:
-        read_manifest(folder)
-    except NetwrightError:
-        return False
-    return True
 
 
 def _chosen(compilation: Compilation) -> dict[str, Graph]:

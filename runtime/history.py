@@ -52,7 +52,11 @@ def rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
 
 def read_history(run: Path) -> list[Record]:
     """The records of a run, in order; a last line that was cut short is left out."""
-    path = run / METRICS
+    return [record for record in read_lines(run / METRICS) if _is_whole(record)]
+
+
+def read_lines(path: Path) -> list[Record]:
+    """The JSON objects in a file's lines; a missing file has none, other lines are left out."""
     if not path.is_file():
         return []
     records: list[Record] = []
@@ -61,15 +65,13 @@ def read_history(run: Path) -> list[Record]:
             record = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if _is_whole(record):
+        if isinstance(record, dict):
             records.append(record)
     return records
 
 
-def _is_whole(record: object) -> bool:
+def _is_whole(record: Record) -> bool:
     """Whether a line holds what those who read records rely on."""
-    if not isinstance(record, dict):
-        return False
     counted = all(isinstance(record.get(key), int) for key in ("step", "epoch"))
     figures = all(isinstance(record.get(key), dict) for key in ("train", "validation"))
     return counted and figures and isinstance(record.get("lr"), float)

@@ -9,38 +9,69 @@ import torch
 from ..compiler.driver import Compilation
 from .data.batches import Batches
 from .data.dataset import Dataset, Part
-from .device import memory_format
+from .data.homes import choose_home
+from .goal import Goal, Patience
 from .metrics import Figures
 from .objectives.registry import bind
 from .opening import settings_of
-from .trainer import Goal, Job
+from .plan import Plan
+from .stepper import Job
+from .world import ALONE, World
 
 
-def make_job(compilation: Compilation, dataset: Dataset, device: torch.device, folder: Path) -> Job:
-    """Networks with fresh weights drawn by the spec's seed, and the data on the device."""
-    settings, layout = settings_of(compilation), memory_format(compilation.graphs.values())
+def make_job(
+    compilation: Compilation,
+    dataset: Dataset,
+    device: torch.device,
+    folder: Path,
+    plan: Plan,
+    world: World = ALONE,
+) -> Job:
+    """Networks with fresh weights drawn by the spec's seed, and the data where the plan says."""
+    settings, layout = settings_of(compilation), plan.layout
     torch.manual_seed(compilation.spec.training.seed)
     objective = bind(compilation, device, layout)
 
-    def batches(part: Part) -> Batches:
-        return Batches(dataset.parts[part], dataset.fields, device, layout)
+    def batches(part: Part) -> Batches | None:
+        columns = dataset.parts[part]
+        if not dataset.has(part):
+            return None
+        home = plan.data if part == "train" else choose_home(columns, device)
+        return Batches(
+            columns, dataset.fields, device, layout, home=home, workers=plan.workers_of(home)
+        )
 
+    train = batches("train")
+    assert train is not None, "splits leave training samples"
     return Job(
         objective=objective,
         graphs={name: compilation.graphs[name] for name in objective.networks},
         settings=compilation.spec.training,
-        train=batches("train"),
-        validation=batches("validation") if dataset.has("validation") else None,
-        test=batches("test") if dataset.has("test") else None,
-        figures=lambda: Figures(settings, device),
+        train=train,
+        validation=batches("validation"),
+        test=batches("test"),
+        figures=lambda: Figures(settings, compilation.fields, device, world),
         goal=_goal(compilation),
+        patience=_patience(compilation),
         folder=folder,
         device=device,
+        plan=plan,
+        world=world,
     )
 
 
 def _goal(compilation: Compilation) -> Goal | None:
     figure = compilation.spec.training.checkpoint.best
-    if figure is None:
+    return None if figure is None else _goal_of(compilation, figure)
+
+
+def _patience(compilation: Compilation) -> Patience | None:
+    settings = compilation.spec.training.early_stopping
+    if settings is None:
         return None
+    goal = _goal_of(compilation, settings.figure)
+    return Patience(goal, settings.patience, settings.min_delta)
+
+
+def _goal_of(compilation: Compilation, figure: str) -> Goal:
     return Goal(figure, settings_of(compilation).figures().get(figure, False))

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from .data.batches import Batches
+import torch
+from torch import nn
+
+from .data.batches import Batch, Batches, Share
 from .metrics import Figures
+from .numbers import numbers_at
 from .objectives.base import Objective
+from .world import ALONE, World
 
 
 def measure(
-    objective: Objective, batches: Batches, size: int, figures: Figures, step: int = 0
+    objective: Objective,
+    batches: Batches,
+    size: int,
+    figures: Figures,
+    step: int = 0,
+    world: World = ALONE,
 ) -> dict[str, float]:
     """Losses and metrics over every sample, in evaluation mode and float32.
 
     Args:
-        size: samples at a time. figures: fresh; afterwards it also holds the confusion matrix.
+        size: samples at a time. figures: fresh, of the same world; afterwards it also holds the
+            confusion matrix.
         step: for loss weights that follow a schedule.
+        world: each process measures its part; the figures are those of all samples.
     Returns: name -> figure; the losses are averaged over the samples.
     """
-    for network in objective.networks.values():
-        network.eval()
-    with torch.inference_mode():
-        for batch in batches.in_order(size):
+    numbers = numbers_at(objective.schedules, step)
+    with evaluating(objective.networks.values()), torch.inference_mode():
+        for batch in _part(batches, size, world):
             outputs = objective.outputs(batch)
-            figures.update(outputs, objective.losses(outputs, batch, step), batch)
-    for network in objective.networks.values():
-        network.train()
+            figures.update(outputs, objective.losses(outputs, batch, numbers), batch)
+        if figures.is_empty:  # fewer samples than processes: learn from one what there is to sum up
+            batch = next(batches.in_order(1))
+            outputs = objective.outputs(batch)
+            figures.expect(outputs, objective.losses(outputs, batch, numbers), batch)
     return figures.compute()
+
+
+def _part(batches: Batches, size: int, world: World) -> Iterator[Batch]:
+    return batches.in_order(size, Share(world.rank, world.size))
+
+
+@contextmanager
+def evaluating(networks: Iterable[nn.Module]) -> Iterator[None]:
+    """Within, the networks are in evaluation mode; afterwards each layer is in the one it had."""
+    training = [m for network in networks for m in network.modules() if m.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

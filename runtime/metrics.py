@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..compiler.objectives.fields import Field
 from ..compiler.objectives.losses import CrossEntropy, Loss
 from ..compiler.objectives.metrics import F1, Accuracy, Mae, MeanIou, Metric, Rmse, TopK
 from ..compiler.objectives.supervised import Supervised
+from ..compiler.objectives.units import raw_field
 from .data.batches import Batch
+from .data.restore import Restore
+from .world import ALONE, World
 
 Judge = Any
 """A torchmetrics.Metric."""
@@ -24,10 +29,23 @@ class Figures:
     """The metrics of one evaluation, and the mean losses.
 
     A metric is made when it sees its first output, whose size says how many classes there are.
+    Losses are those of the network's numbers; metrics of numbers are in the target's raw units.
+
+    Args:
+        fields: of the data, resolved.
+        world: the processes that measure a part each; `compute` gives the figures of all.
     """
 
-    def __init__(self, settings: Supervised, device: torch.device) -> None:
-        self._settings, self._device = settings, device
+    def __init__(
+        self,
+        settings: Supervised,
+        fields: Mapping[str, Field],
+        device: torch.device,
+        world: World = ALONE,
+    ) -> None:
+        self._settings, self._fields, self._device = settings, fields, device
+        self._world = world
+        self._restore: dict[str, Restore] = {}
         self._judges: dict[str, Judge] = {}
         self._sums: dict[str, Tensor] = {}
         self._confusion: Judge | None = None
@@ -43,10 +61,33 @@ class Figures:
             self._judge(metric, outputs, b)
         self._confuse(outputs, b)
 
+    @property
+    def is_empty(self) -> bool:
+        return self._seen == 0
+
+    def expect(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+        """Make what a batch like this one needs, without counting it."""
+        self.update(outputs, losses, b)
+        self._seen, self._sums = (
+            0,
+            {name: torch.zeros_like(total) for name, total in self._sums.items()},
+        )
+        for judge in (*self._judges.values(), self._confusion):
+            if judge is not None:
+                judge.reset()
+
     def compute(self) -> dict[str, float]:
         """Losses averaged over the samples, then the metrics, by their labels."""
-        losses = {name: float(total) / self._seen for name, total in self._sums.items()}
-        return {**losses, **{name: float(judge.compute()) for name, judge in self._judges.items()}}
+        sums = torch.stack([*self._sums.values(), self._count()])
+        *totals, seen = self._world.total(sums).tolist()
+        losses = {name: total / seen for name, total in zip(self._sums, totals, strict=True)}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
+            figures = {name: float(judge.compute()) for name, judge in self._judges.items()}
+        return {**losses, **figures}
+
+    def _count(self) -> Tensor:
+        return torch.tensor(self._seen, dtype=torch.float64, device=self._device)
 
     def confusion(self) -> list[list[int]] | None:
         """Row: true class, column: predicted class. None where there are no classes to confuse."""
@@ -58,13 +99,30 @@ class Figures:
     def _judge(self, metric: Metric, outputs: Mapping[str, Tensor], batch: Batch) -> None:
         loss = self._settings.compared_by(metric)
         assert loss is not None, f"{metric.label} has nothing to judge"
-        output, target = outputs[loss.output].float(), _target(loss, batch)
+        output, target = self._compared(loss, outputs, batch)
         if metric.label not in self._judges:
             made = _MAKERS[type(metric)](metric, output, loss)
-            self._judges[metric.label] = made.to(self._device)
-        if loss.kind == "binary":
-            output, target = torch.sigmoid(output), (target > 0.5).long()
+            self._judges[metric.label] = self._placed(made)
         self._judges[metric.label].update(output.contiguous(), target.contiguous())
+
+    def _placed(self, judge: Judge) -> Judge:
+        """A metric on the device, which adds up the counts of all processes that measure."""
+        judge.distributed_available_fn = lambda: not self._world.is_alone
+        return judge.to(self._device)
+
+    def _compared(
+        self, loss: Loss, outputs: Mapping[str, Tensor], batch: Batch
+    ) -> tuple[Tensor, Tensor]:
+        """An output and its target: answers as probabilities, numbers in raw units."""
+        output, target = outputs[loss.output].float(), _target(loss, batch)
+        if loss.kind == "binary":
+            return torch.sigmoid(output), (target > 0.5).long()
+        field = raw_field(loss, self._fields)
+        if field is None:
+            return output, target
+        if loss.target not in self._restore:
+            self._restore[loss.target] = Restore(field, self._device)
+        return self._restore[loss.target](output), batch.raw[loss.target].float()
 
     def _confuse(self, outputs: Mapping[str, Tensor], batch: Batch) -> None:
         losses = (item.loss for item in self._settings.losses)
@@ -75,9 +133,11 @@ class Figures:
         if self._confusion is None:
             from torchmetrics.classification import MulticlassConfusionMatrix
 
-            self._confusion = MulticlassConfusionMatrix(
-                output.shape[1], ignore_index=loss.ignore, validate_args=False
-            ).to(self._device)
+            self._confusion = self._placed(
+                MulticlassConfusionMatrix(
+                    output.shape[1], ignore_index=loss.ignore, validate_args=False
+                )
+            )
         self._confusion.update(output.float(), batch.raw[loss.target].long())
 
 

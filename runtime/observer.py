@@ -13,6 +13,7 @@ class Begin:
 
     epochs: None where the run is counted in steps. samples: of the training part.
     step: steps that were done before, by the run that this one goes on from.
+    is_over: that run came to its end, and takes no more steps.
     parameters: how many numbers are trained.
     """
 
@@ -26,6 +27,7 @@ class Begin:
     total_steps: int
     steps_per_epoch: int
     step: int = 0
+    is_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,42 @@ class Observer:
 
     def epoch_end(self, epoch: EpochEnd) -> None: ...
 
+    def tell(self, text: str) -> None:
+        """Something that is good to know."""
+
     def warn(self, text: str) -> None:
         """Something that the user must not miss."""
 
     def end(self) -> None:
         """The run ended, in whatever way; always called after `begin`."""
+
+
+class Together(Observer):
+    """Several observers as one; each is told in turn."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def begin(self, begin: Begin) -> None:
+        for observer in self._observers:
+            observer.begin(begin)
+
+    def progress(self, progress: Progress) -> None:
+        for observer in self._observers:
+            observer.progress(progress)
+
+    def epoch_end(self, epoch: EpochEnd) -> None:
+        for observer in self._observers:
+            observer.epoch_end(epoch)
+
+    def tell(self, text: str) -> None:
+        for observer in self._observers:
+            observer.tell(text)
+
+    def warn(self, text: str) -> None:
+        for observer in self._observers:
+            observer.warn(text)
+
+    def end(self) -> None:
+        for observer in self._observers:
+            observer.end()

@@ -36,7 +36,7 @@ def read_data(compilation: Compilation, folder: Path) -> Dataset:
     """
     spec = compilation.spec
     assert spec.data
-    rules = _label_rules(compilation)
+    rules = _label_rules(compilation) if spec.objective else {}
     return open_data(spec.data, compilation.fields, spec.dims, folder, rules)
 
 

@@ -18,6 +18,7 @@ from ..compiler.diagnostics import Code, Diagnostic, NetwrightError
 from ..compiler.ir.dims import evaluate
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.objectives.fields import Field
+from ..compiler.ops.rescale import Rescale
 from .session import make_session, numpy_dtype
 from .signature import WORDS, size_grid
 
@@ -30,7 +31,8 @@ SEED = 20
 class Comparison:
     """One output of one case.
 
-    relative: the largest difference, divided by the largest absolute value of torch's output.
+    relative: the largest difference, divided by the largest absolute value of torch's output; for
+        an output in raw units as the network gave it, since a large mean would hide anything.
     """
 
     program: str
@@ -54,7 +56,7 @@ def compare_program(
         model: the ONNX file. run_torch: inputs by name -> outputs by name.
         fields: which values the inputs of these names may take.
     """
-    session = make_session(model, "cpu")
+    session, units = make_session(model, "cpu"), raw_units(graph)
     generator = np.random.Generator(np.random.PCG64(SEED))
     found: list[Comparison] = []
     for sizes in size_grid(graph):
@@ -63,7 +65,38 @@ def compare_program(
         actual = dict(zip(graph.outputs, session.run(list(graph.outputs), inputs), strict=True))
         for name in graph.outputs:
             relative, absolute = difference(expected[name], actual[name])
+            if name in units and np.isfinite(relative):
+                relative = units[name].relative(expected[name], actual[name])
             found.append(Comparison(graph.name, sizes, name, relative, absolute))
+    return found
+
+
+@dataclass(frozen=True)
+class RawUnits:
+    """How an output came from what the network gave: raw = (network - shift) * factor."""
+
+    shift: NDArray[np.float64]
+    factor: NDArray[np.float64]
+
+    def relative(self, expected: NDArray[Any], actual: NDArray[Any]) -> float:
+        """The difference of the network's numbers; rounding the raw ones to float32 is none."""
+        rounding = 2 * float(np.finfo(np.float32).eps) * np.abs(self.shift)
+        return difference(self._network(expected), self._network(actual), rounding)[0]
+
+    def _network(self, raw: NDArray[Any]) -> NDArray[np.float64]:
+        numbers: NDArray[np.float64] = raw.astype(np.float64) / self.factor + self.shift
+        return numbers
+
+
+def raw_units(graph: Graph) -> dict[str, RawUnits]:
+    """The outputs of a program that are given in raw units."""
+    makers, found = graph.producers(), {}
+    for name, value in graph.outputs.items():
+        op = makers[value.name].op if value.name in makers else None
+        if isinstance(op, Rescale):
+            along_channels = (-1, *(1,) * (value.type.rank - 2)) if len(op.shift) > 1 else ()
+            shift, factor = np.array(op.shift), np.array(op.factor)
+            found[name] = RawUnits(shift.reshape(along_channels), factor.reshape(along_channels))
     return found
 
 
@@ -101,9 +134,12 @@ def _sample(
     return generator.standard_normal(shape).astype(dtype)
 
 
-def difference(expected: NDArray[Any], actual: NDArray[Any]) -> tuple[float, float]:
+def difference(
+    expected: NDArray[Any], actual: NDArray[Any], rounding: NDArray[Any] | float = 0.0
+) -> tuple[float, float]:
     """The largest difference, relative to the largest expected value and absolute.
 
+    rounding: how much of a difference is none.
     Infinite where shapes or element types differ or a value is not finite in one of them alone.
     """
     if expected.shape != actual.shape or expected.dtype != actual.dtype:
@@ -113,7 +149,7 @@ def difference(expected: NDArray[Any], actual: NDArray[Any]) -> tuple[float, flo
     left, right = expected.astype(np.float64), actual.astype(np.float64)
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return float("inf"), float("inf")
-    absolute = float(np.abs(left - right).max())
+    absolute = float(np.maximum(np.abs(left - right) - rounding, 0).max())
     largest = float(np.abs(left).max())
     return (absolute / largest if largest else absolute), absolute
 

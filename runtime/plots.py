@@ -50,7 +50,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path) ->
             _line(axis, epochs, [record["lr"] for record in history], "at the epoch's end", FAINT)
             axis.set_ylim(bottom=0)
         axis.legend(frameon=False, labelcolor=INK, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_loss(axis: Any, history: Sequence[Mapping[str, Any]], epochs: list[int]) -> None:
@@ -62,6 +62,11 @@ def _draw_loss(axis: Any, history: Sequence[Mapping[str, Any]], epochs: list[int
     if "loss" in history[-1]["validation"]:
         values = [r["validation"].get("loss") for r in history]
         _line(axis, epochs, values, "validation", VALIDATION)
+    scale_loss(axis)
+
+
+def scale_loss(axis: Any) -> None:
+    """A logarithmic scale for losses that fall far, else one that begins at zero."""
     shown = [y for line in axis.get_lines() for y in line.get_ydata() if y > 0]
     if shown and max(shown) > WIDE * min(shown):
         axis.set_yscale("log")
@@ -82,7 +87,7 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
     edge = LETTER * max(map(len, names)) + 0.5
     inner = min(10.0, 1.5 + 0.42 * len(names))
     size = edge + inner + 0.4
-    figure, axis = _figure(size, size)
+    figure, axis = new_figure(size, size)
     figure.subplots_adjust(edge / size, edge / size, (edge + inner) / size, (edge + inner) / size)
     axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     _name_axes(axis, names)
@@ -95,7 +100,7 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
             )  # fmt: skip
     right, total = int(matrix.trace()), int(matrix.sum())
     axis.set_title(f"{right:,} of {total:,} right", loc="left", color=INK, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _name_axes(axis: Any, names: Sequence[str]) -> None:
@@ -113,15 +118,18 @@ def _name_axes(axis: Any, names: Sequence[str]) -> None:
     axis.set_yticks(range(len(names)), names)
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A figure of its own, apart from pyplot's global state, and its axes."""
+def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
+    """A figure of its own, apart from pyplot's global state, and its axes.
+
+    Args: width, height: in inches, of all of it.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, columns)
-    for axis in [axes] if columns == 1 else axes:
+    axes = figure.subplots(rows, columns)
+    for axis in figure.axes:
         axis.tick_params(which="both", colors=FAINT, labelsize=9, length=0)
         for side in axis.spines.values():
             side.set_visible(False)
@@ -130,7 +138,7 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
 
 def _panels(count: int, title: str) -> tuple[Any, list[Any]]:
     width = 4.4 * count
-    figure, axes = _figure(width, 3.6, count)
+    figure, axes = new_figure(width, 3.6, count)
     figure.subplots_adjust(0.6 / width, 0.15, 1 - 0.15 / width, 0.8, wspace=0.25)
     figure.suptitle(title, x=0.15 / width, ha="left", color=INK, fontsize=13, fontweight="bold")
     for axis in axes:
@@ -146,7 +154,8 @@ def _line(axis: Any, x: list[int], values: list[float | None], name: str, color:
     axis.plot(x, y, color=color, label=name, linewidth=1.8, marker=marker, markersize=3.5)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as a PNG. Raises: NetwrightError: R903."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
     write_bytes(path, content.getvalue())

@@ -1,15 +1,16 @@
 """`predict`: a bundle on images, npy or npz files. Torch-free.
 
 An image becomes what the program's input says: its channels decide the colour mode (1: grey, 3:
-RGB, 4: RGBA), and its size must be the declared one. Nothing is resized, since a network answers
-for what it was trained on; resize images beforehand, and as its training data was.
+RGB, 4: RGBA), and its size must be the declared one. Nothing is resized or painted onto a
+background, since a network answers for what it was trained on; prepare images beforehand, and as
+its training data was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,17 @@ from .files import write_bytes
 from .memory import enough_memory
 from .session import Arrays, Device, Session, load, quoted
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 BATCH = 64
 """How many samples run at once, which bounds the memory."""
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
+"""Pillow's modes of images that say for each pixel how opaque it is."""
+
+OPAQUE = 255
 SHOWN = 8
 """How many numbers of an output without class names a line shows."""
 
@@ -106,10 +114,9 @@ def read_image(path: Path, name: str, port: Port) -> NDArray[Any]:
     """An image file as a batch of one.
 
     Returns: u8[1, C, H, W]. Raises: NetwrightError: B802: the program takes no images or ones of
-        another size. R903: the file is no image.
+        another size, or the image has transparent pixels and the program no channel for them.
+        R903: the file is no image.
     """
-    from PIL import Image, UnidentifiedImageError
-
     channels = port.shape[1] if len(port.shape) == 4 else None
     if port.dtype != "uint8" or channels not in MODES:
         raise failure(
@@ -118,20 +125,43 @@ def read_image(path: Path, name: str, port: Port) -> NDArray[Any]:
             help="image files fit inputs uint8[B, C, H, W] with 1, 3 or 4 channels; save an "
             "array with `numpy.save`",
         )
+    array, hidden = _pixels(path, MODES[int(channels)])
+    if hidden:
+        raise failure(
+            Code.B802,
+            f"expected an opaque image for `{name}` {port}, found {hidden:,} transparent pixels: "
+            f"`{path}`",
+            help="paint it onto the background that the training images have, and save it without "
+            "transparency",
+        )
+    _check_size(path, port, array.shape[1], array.shape[0])
+    planes = array[:, :, None] if array.ndim == 2 else array
+    return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
+
+
+def _pixels(path: Path, mode: str) -> tuple[NDArray[Any], int]:
+    """An image in a colour mode, and how many transparent pixels the mode would make opaque."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(path) as image:
             if image.mode.startswith(("I", "F")):  # Pillow would cut its values off at 255
                 raise _unreadable(path, f"an image of more than 8 bits a channel ({image.mode})")
-            array = np.asarray(image.convert(MODES[int(channels)]))
+            array = np.asarray(image.convert(mode))
+            return array, 0 if mode in WITH_ALPHA else _transparent_pixels(image)
     except UnidentifiedImageError as error:
         raise _unreadable(path, "something else") from error
     except (OSError, ValueError, SyntaxError) as error:
         raise _unreadable(path, str(error).partition("\n")[0]) from error
     except Image.DecompressionBombError as error:
         raise _unreadable(path, "an image of too many pixels") from error
-    _check_size(path, port, array.shape[1], array.shape[0])
-    planes = array[:, :, None] if array.ndim == 2 else array
-    return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
+
+
+def _transparent_pixels(image: Image.Image) -> int:
+    """How many pixels are not opaque; their colours are whatever the file's writer left there."""
+    if image.mode not in WITH_ALPHA and "transparency" not in image.info:
+        return 0
+    return int((np.asarray(image.convert("RGBA"))[..., 3] < OPAQUE).sum())
 
 
 def _check_size(path: Path, port: Port, width: int, height: int) -> None:

@@ -71,8 +71,11 @@ class Lines(Observer):
         self._epochs = max(1, -(-begin.total_steps // begin.steps_per_epoch))
         self._total, self._told = begin.total_steps, time.monotonic()
         self._print(_heading(begin))
-        if begin.step:
-            self._print(f"going on at step {begin.step} of {begin.total_steps}")
+        place = f"at step {begin.step} of {begin.total_steps}"
+        if begin.is_over:
+            self._print(f"the run ended {place}; it is measured again")
+        elif begin.step:
+            self._print(f"going on {place}")
 
     def progress(self, progress: Progress) -> None:
         if time.monotonic() - self._told < LINE_SECONDS:
@@ -87,6 +90,9 @@ class Lines(Observer):
     def epoch_end(self, epoch: EpochEnd) -> None:
         self._told = time.monotonic()
         self._print(_epoch_text(epoch, self._epochs, rate=self._tells_rate))
+
+    def tell(self, text: str) -> None:
+        self._print(text)
 
     def warn(self, text: str) -> None:
         self._print(f"warning: {text}", style="bold yellow")

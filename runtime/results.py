@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..compiler.driver import Compilation
 from .checkpoint import load_weights
@@ -12,7 +13,8 @@ from .measure import measure
 from .opening import class_names
 from .plots import draw_confusion, draw_curves
 from .runs import CONFUSION, CURVES, SUMMARY
-from .trainer import Job, Trainer
+from .stepper import Job
+from .trainer import Trainer
 from .weights import restore
 
 Confusion = list[list[int]] | None
@@ -28,24 +30,26 @@ def finish(
     """
     job, state = trainer.job, trainer.state
     step = state.step if state.best_step is None else state.best_step
-    if step != state.step:
-        networks = job.objective.networks
-        restore(job.graphs, networks, load_weights(job.folder, step), job.folder)
+    weights = job.world.together(lambda: load_weights(job.folder, step))
+    restore(job.graphs, job.objective.networks, weights, job.folder)
     metrics, confusion = _measure_parts(job, step)
-    write_json(
-        job.folder / SUMMARY,
-        {
-            "name": compilation.spec.name,
-            "step": step,
-            "chosen": "last" if state.best_step is None else "best",
-            "total_steps": trainer.total,
-            "seconds": round(state.seconds, 3),
-            "metrics": {part: rounded(figures) for part, figures in metrics.items()},
-            "confusion": confusion,
-        },
-    )
-    files = _draw(compilation, job, confusion)
-    return step, metrics, {"summary": job.folder / SUMMARY, **files}
+    summary = {
+        "name": compilation.spec.name,
+        "step": step,
+        "chosen": "last" if state.best_step is None else "best",
+        "total_steps": trainer.total,
+        "seconds": round(state.seconds, 3),
+        "metrics": {part: rounded(figures) for part, figures in metrics.items()},
+        "confusion": confusion,
+    }
+    files = job.world.lead(lambda: _write(compilation, job, summary))
+    return step, metrics, {kind: job.folder / name for kind, name in files.items()}
+
+
+def _write(compilation: Compilation, job: Job, summary: dict[str, Any]) -> dict[str, str]:
+    """Write the summary and draw the pictures. Returns: kind -> file in the run's folder."""
+    write_json(job.folder / SUMMARY, summary)
+    return {"summary": SUMMARY, **_draw(compilation, job, summary["confusion"])}
 
 
 def _measure_parts(job: Job, step: int) -> tuple[dict[str, dict[str, float]], Confusion]:
@@ -55,16 +59,15 @@ def _measure_parts(job: Job, step: int) -> tuple[dict[str, dict[str, float]], Co
     for part, batches in (("validation", job.validation), ("test", job.test)):
         if batches is not None:
             figures, size = job.figures(), 2 * job.settings.batch
-            metrics[part] = measure(job.objective, batches, size, figures, step)
+            metrics[part] = measure(job.objective, batches, size, figures, step, job.world)
             confusion = figures.confusion()
     return metrics, confusion
 
 
-def _draw(compilation: Compilation, job: Job, confusion: Confusion) -> dict[str, Path]:
-    curves = job.folder / CURVES
-    draw_curves(read_history(job.folder), compilation.spec.name, curves)
+def _draw(compilation: Compilation, job: Job, confusion: Confusion) -> dict[str, str]:
+    draw_curves(read_history(job.folder), compilation.spec.name, job.folder / CURVES)
     if confusion is None:
-        return {"curves": curves}
-    path = job.folder / CONFUSION
-    draw_confusion(confusion, class_names(compilation, len(confusion)), path)
-    return {"curves": curves, "confusion": path}
+        return {"curves": CURVES}
+    names = class_names(compilation, len(confusion))
+    draw_confusion(confusion, names, job.folder / CONFUSION)
+    return {"curves": CURVES, "confusion": CONFUSION}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import difflib
 import platform
 import re
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ RUN = "run.json"
 SPEC = "spec.yaml"
 SOURCE = "model.py"
 METRICS = "metrics.jsonl"
+GRADIENTS = "gradients.jsonl"
+PLAN = "plan.json"
 SUMMARY = "summary.json"
 CURVES = "curves.png"
 CONFUSION = "confusion.png"
@@ -66,6 +69,7 @@ def create_run(compilation: Compilation, output: Path | None, about: dict[str, A
         "name": compilation.spec.name,
         "spec": compilation.file.name,
         "spec_sha256": compilation.spec_hash,
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
         **about,
         "versions": versions("torch", "numpy", "torchmetrics", "safetensors"),
     }
@@ -108,6 +112,12 @@ def newest_folder(name: str, parent: Path = RUNS) -> Path:
             help="start without `--resume`, or name the run's folder with `-o`",
         )
     return parent / f"{name}-{max(numbers)}"
+
+
+def run_folders(name: str, parent: Path = RUNS) -> list[Path]:
+    """The folders of a spec's runs, the newest first."""
+    numbers = sorted(_numbers(name, parent), reverse=True)
+    return [parent / f"{name}-{number}" for number in numbers]
 
 
 def _numbers(name: str, parent: Path) -> list[int]:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..compiler.driver import Compilation
 from . import checkpoint
+from .initial_weights import find, initialise
+from .joining import device_text, launch_name, own_device
+from .lock import run_lock
 from .memory import enough_memory
 from .observer import Begin, Observer
 from .opening import check_trainable, read_data
-from .runs import check_same_spec, create_run, newest_folder, read_run, remove_leftovers
+from .resuming import (
+    check_same_weights,
+    check_shared,
+    folder_to_resume,
+    newest_checkpoint,
+    recorded_data,
+)
+from .runs import create_run, remove_leftovers
+from .world import ALONE, World
 
 if TYPE_CHECKING:
+    from .stepper import Job
     from .trainer import Trainer
+    from .weight_matching import Match
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ def train(
     device: str | None = None,
     data_dir: Path | None = None,
     observer: Observer | None = None,
+    world: World = ALONE,
 ) -> TrainResult:
     """Train a spec's networks.
 
@@ -56,52 +71,97 @@ def train(
             as if it had not been.
         device: `auto`, `cpu` or `cuda`; None for what the spec says.
         data_dir: what the data's paths are relative to; None for the spec's folder.
+        world: the processes that train together, each of which calls this; see `joining.py`.
     Raises: NetwrightError: S102: a section is missing. F601, F602: the data. R901, R902: the run
         to go on with. R903: the disk. R904: training diverged. R905: the device or precision.
         R906: memory.
     """
     observer = observer or Observer()
     check_trainable(compilation)
-    folder = _folder_to_resume(compilation, output) if resume else None
-    data_folder = (data_dir or _recorded_data(folder) or compilation.folder).resolve()
-    dataset = read_data(compilation, data_folder)
+    folder = folder_to_resume(compilation, output, resume=resume, world=world)
+    data_folder = (data_dir or recorded_data(folder, world) or compilation.folder).resolve()
+    dataset = world.together(lambda: read_data(compilation, data_folder))
+    for note in dataset.notes:
+        observer.warn(note)
+    begins = world.lead(lambda: folder is None or not checkpoint.steps(folder))
+    weights = world.together(lambda: _stored(compilation, data_folder)) if begins else None
 
-    from .device import check_precision, choose_device
+    from .device import choose_device
     from .job import make_job
-    from .trainer import Trainer
+    from .kernels import kernels
+    from .settle_plan import settle_plan
 
-    settings = compilation.spec.training
-    chosen = choose_device(device or settings.device)
-    check_precision(settings.precision, chosen)
+    word = device or compilation.spec.training.device
+    chosen = world.together(lambda: own_device(choose_device(word), world))
+    plan = settle_plan(compilation, dataset, chosen, folder, observer.warn, world, observer.tell)
+    job = make_job(compilation, dataset, chosen, folder or Path(), plan, world)
+    begun_with = _initialise(weights, job, observer)
+    resumes = folder is not None
     if folder is None:
-        about = {"data": str(data_folder), "device": str(chosen)}
-        folder = create_run(compilation, output, about)
-    trainer = Trainer(make_job(compilation, dataset, chosen, folder), observer)
-    if resume:
-        _restore(trainer, observer)
-    return _run(compilation, trainer, observer)
+        about: dict[str, Any] = {"data": str(data_folder), "device": chosen.type}
+        about |= {"launch": launch_name()} if launch_name() else {}
+        folder = _create(compilation, output, {**about, **begun_with}, job)
+    elif begins:
+        world.lead(lambda: check_same_weights(folder, begun_with))
+    with ExitStack() as held, kernels(plan):
+        held.callback(job.close)
+        world.lead(lambda: _take(folder, held, observer))
+        return _run(compilation, replace(job, folder=folder), observer, resume=resumes)
 
 
-def _folder_to_resume(compilation: Compilation, output: Path | None) -> Path:
-    folder = output or newest_folder(compilation.spec.name)
-    check_same_spec(folder, compilation)
+def _take(folder: Path, held: ExitStack, observer: Observer) -> None:
+    """Keep other processes out of the run's folder, then clear away what a killed one left."""
+    held.enter_context(run_lock(folder, observer.warn))
     remove_leftovers(folder)
+
+
+def _create(compilation: Compilation, output: Path | None, about: dict[str, Any], job: Job) -> Path:
+    """Make the folder of a new run, and see that all processes find it."""
+
+    def create() -> str:
+        folder = create_run(compilation, output, about)
+        job.plan.write(folder)
+        return str(folder)
+
+    folder = Path(job.world.lead(create))
+    check_shared(folder, job.world)
     return folder
 
 
-def _recorded_data(folder: Path | None) -> Path | None:
-    recorded = read_run(folder).get("data") if folder else None
-    return Path(recorded) if isinstance(recorded, str) else None
+def _stored(compilation: Compilation, folder: Path) -> Match | None:
+    """What `init_from` names, if the spec has it."""
+    settings, objective = compilation.spec.training.init_from, compilation.spec.objective
+    if settings is None:
+        return None
+    assert objective
+    graphs = {name: compilation.graphs[name] for name in objective.networks().values()}
+    return find(settings, graphs, folder)
+
+
+def _initialise(weights: Match | None, job: Job, observer: Observer) -> dict[str, Any]:
+    """Put stored weights into the networks. Returns: what `run.json` says of it."""
+    if weights is None:
+        return {}
+    report = initialise(weights, job.objective.networks)
+    for line in report.lines():
+        observer.tell(line)
+    return {"init_from": report.record()}
 
 
 def _restore(trainer: Trainer, observer: Observer) -> None:
-    saved = checkpoint.newest(trainer.job.folder, observer.warn)
+    saved = newest_checkpoint(trainer.job.folder, trainer.job.world, observer.warn)
     if saved is None:
         observer.warn("the run was stopped before its first checkpoint; it begins anew")
+        return
     trainer.go_on(saved)
 
 
-def _run(compilation: Compilation, trainer: Trainer, observer: Observer) -> TrainResult:
+def _run(compilation: Compilation, job: Job, observer: Observer, *, resume: bool) -> TrainResult:
+    from .trainer import Trainer
+
+    trainer = Trainer(job, observer)
+    if resume:
+        _restore(trainer, observer)
     observer.begin(_begin(compilation, trainer))
     try:
         stopped = trainer.train()
@@ -121,12 +181,13 @@ def _begin(compilation: Compilation, trainer: Trainer) -> Begin:
     return Begin(
         name=compilation.spec.name,
         folder=job.folder,
-        device=str(job.device),
-        precision=job.settings.precision,
+        device=device_text(job.device, job.world),
+        precision=job.plan.precision,
         parameters=sum(graph.parameter_count() for graph in job.graphs.values()),
         samples=job.train.size,
         epochs=None if job.settings.steps else trainer.total // trainer.per_epoch,
         total_steps=trainer.total,
         steps_per_epoch=trainer.per_epoch,
         step=trainer.state.step,
+        is_over=trainer.is_over,
     )

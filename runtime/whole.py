@@ -6,10 +6,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
 from .bundle import Bounds, Port
 from .export import ExportResult, export_run
+from .lock import holder
 from .opening import class_names, read_data, settings_of
 from .runs import SOURCE, is_run, read_run
 from .session import load
@@ -31,6 +34,12 @@ def remove_run(folder: Path) -> None:
             Code.R903,
             f"expected a run to replace, found `{folder}` with other content",
             help="choose another folder with `-o`",
+        )
+    if holder(folder):
+        raise failure(
+            Code.R903,
+            f"expected a run to replace, found that {holder(folder)} trains in `{folder}`",
+            help="choose another folder with `-o`, or wait until it is done",
         )
     try:
         shutil.rmtree(folder)
@@ -58,14 +67,15 @@ def _predictions(
     """The first test samples, as ONNX Runtime answers."""
     session = load(exported.folder, "cpu").program("predict")
     dataset = read_data(compilation, Path(read_run(result.folder)["data"]))
-    samples = dataset.parts["test"]
-    results = session(**{name: samples[name][:SHOWN] for name in session.inputs})
+    first = np.arange(min(SHOWN, dataset.size("test")))
+    samples = {name: column.take(first) for name, column in dataset.parts["test"].items()}
+    results = session(**{name: samples[name] for name in session.inputs})
     for loss in (item.loss for item in settings_of(compilation).losses):
         scores = results.get(loss.output)
         if loss.kind == "classes" and scores is not None and scores.ndim == 2:
             names = class_names(compilation, scores.shape[1])
             found = ", ".join(names[index] for index in scores.argmax(axis=1))
-            labels = samples[loss.target][:SHOWN].tolist()
+            labels = samples[loss.target].tolist()
             true = ", ".join(names[i] if i < len(names) else f"label {i}" for i in labels)
             yield f"predicted from the ONNX file: {found} (true: {true})"
             return

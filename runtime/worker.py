@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..compiler.ir.graph import Graph
+from ..compiler.objectives.optimizers import Optimizer
 from ..compiler.objectives.training import Training
+from .compiling import compile_module, compiling
+from .cuda_graph import CudaRecorder, Recorded
 from .data.batches import Batch
 from .device import autocast
-from .objectives.base import Objective, Turn
-from .optimizers import make_optimizer, pack_state, unpack_state
+from .exchange import Exchange
+from .gradients import Norms
+from .grouping import Groups, group_parameters
+from .objectives.base import Losses, Numbers, Objective, Turn
+from .optimizers import GroupNumbers, make_optimizer, pack_state, unpack_state
+from .plan import Plan
+from .turn import TurnModule
+from .world import ALONE, World
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A micro-batch. weight: its part of the batch, times the number of processes.
+
+    Each process has the weighted sum of its pieces; their mean over all is that of the batch.
+    """
+
+    batch: Batch
+    weight: float = 1.0
 
 
 class Worker:
@@ -21,50 +44,205 @@ class Worker:
     """
 
     def __init__(
-        self, turn: Turn, objective: Objective, settings: Training, device: torch.device
+        self,
+        turn: Turn,
+        objective: Objective,
+        graphs: Mapping[str, Graph],
+        settings: Training,
+        plan: Plan,
+        device: torch.device,
+        world: World = ALONE,
     ) -> None:
-        self._turn, self._objective, self._device = turn, objective, device
+        self._turn, self._plan, self._device = turn, plan, device
         self._settings = settings.optimizers.get(turn.role, settings.optimizer)
-        self._clip, self._schedule = settings.clip_norm, settings.schedule
-        self._precision = settings.precision
-        self._names: dict[Tensor, str] = {
-            parameter: f"{network}.{name}"
-            for network in turn.networks
-            for name, parameter in objective.networks[network].named_parameters()
-        }
-        self._parameters = list(self._names)
-        self._optimizer = make_optimizer(self._settings, self._parameters)
+        self._schedule, self._clips = settings.schedule, (settings.clip_norm, settings.clip_value)
+        groups = _groups(self._settings, settings, graphs, objective, turn)
+        self.names, self._parameters = groups.names, groups.parameters
+        self._others = _parameters_outside(objective, turn)
+        self._optimizer = make_optimizer(
+            self._settings, groups.groups, plan.optimizer, recorded=plan.graphs
+        )
+        self._group_numbers = GroupNumbers(self._optimizer, self._settings)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16")
+        self._module = TurnModule(objective, turn)
+        if plan.compile:
+            compile_module(self._module)
+        self._recorded = Recorded(CudaRecorder(device)) if plan.graphs else None
+        self._exchange = None if world.is_alone else Exchange(self._module.moved, world)
         self._prefix = f"{turn.role}." if turn.role else ""
         self._key = f"optimizer/{turn.role}/"
+        self.lr_factor = 1.0
+
+    def renew(self) -> None:
+        """Take note that other parameters are trained from now on."""
+        if self._exchange:
+            self._exchange.renew()
+        if self._recorded:
+            self._recorded.forget()
 
     def lr(self, step: int, total: int) -> float:
         """The learning rate of one step of `total`."""
-        return self._settings.lr * self._schedule.factor(step, total)
+        return self._settings.lr.at(step) * self._factor(step, total)
 
-    def step(self, batch: Batch, step: int, total: int) -> dict[str, Tensor]:
+    def _factor(self, step: int, total: int) -> float:
+        return self.lr_factor * self._schedule.factor(step, total)
+
+    def is_due(self, step: int) -> bool:
+        """Whether the turn is taken at a step; the first is 0."""
+        return (step + 1) % self._turn.every == 0
+
+    def step(
+        self,
+        pieces: Sequence[Piece],
+        numbers: Numbers,
+        step: int,
+        total: int,
+        norms: Norms | None = None,
+    ) -> dict[str, Tensor]:
         """Move the parameters once.
 
+        Args:
+            pieces: the micro-batches of this process.
+            norms: takes in the size of each parameter's gradient, before clipping.
         Returns: the losses by name, detached, still on the device.
         """
-        lr = self.lr(step, total)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        with autocast(self._precision, self._device):
-            losses = self._objective.step(batch, self._turn, step)
-        torch.autograd.backward(losses["loss"])
-        if self._clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        self._optimizer.step()
+        self._group_numbers.set(step, self._factor(step, total))
+        with compiling() if self._plan.compile else nullcontext():
+            if self._recorded is None or norms is not None:
+                return self._take(pieces, numbers, step, norms)
+            return self._recorded(
+                [piece.batch for piece in pieces],
+                lambda batches: self._take(_weighted_as(pieces, batches), numbers, step),
+            )
+
+    def _take(
+        self, pieces: Sequence[Piece], numbers: Numbers, step: int, norms: Norms | None = None
+    ) -> dict[str, Tensor]:
+        """Forward, backward, clipping and update: what a CUDA graph holds."""
+        losses = self._gradients(pieces, numbers)
+        self._unscale(needed=norms is not None)
+        if norms is not None:
+            norms.take(self.names)
+        self._clip(step)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
         return {self._prefix + name: value.detach() for name, value in losses.items()}
 
+    def forward(self, pieces: Sequence[Piece], numbers: Numbers) -> None:
+        """The forward passes of a turn alone, to look at its layers."""
+        with torch.no_grad(), autocast(self._plan.precision, self._device):
+            for piece in pieces:
+                # `forward`, so that it is not compiled: hooks look at each layer.
+                self._module.forward(piece.batch.raw, piece.batch.values, numbers)
+
+    def _gradients(self, pieces: Sequence[Piece], numbers: Numbers) -> Losses:
+        """Leave the gradient of the batch in the parameters. Returns: its losses."""
+        with _frozen(self._others):
+            found = [self._backward(piece, numbers, last=piece is pieces[-1]) for piece in pieces]
+        if len(found) == 1 and pieces[0].weight == 1.0:
+            return found[0]
+        weights = [piece.weight for piece in pieces]
+        return {
+            name: _weighted_sum([losses[name].detach() for losses in found], weights)
+            for name in found[0]
+        }
+
+    def _backward(self, piece: Piece, numbers: Numbers, *, last: bool) -> Losses:
+        with autocast(self._plan.precision, self._device):
+            losses: Losses = self._module(piece.batch.raw, piece.batch.values, numbers)
+        with self._passing(losses, last=last) as passed:
+            loss = passed["loss"] if piece.weight == 1.0 else passed["loss"] * piece.weight
+            torch.autograd.backward(self._scaler.scale(loss))
+        return losses
+
+    def _passing(self, losses: Losses, *, last: bool) -> AbstractContextManager[Losses]:
+        """Within, backward passes end in all processes alike."""
+        if self._exchange is None:
+            return nullcontext(losses)
+        return self._exchange.passing(losses, last=last)
+
+    def _unscale(self, *, needed: bool) -> None:
+        """Undo the loss scaling of fp16 where someone looks at the gradients before the update."""
+        if self._scaler.is_enabled() and (needed or self._clips != (None, None)):
+            self._scaler.unscale_(self._optimizer)
+
+    def _clip(self, step: int) -> None:
+        norm, value = self._clips
+        if value is not None:
+            torch.nn.utils.clip_grad_value_(self._parameters, value.at(step))
+        if norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, norm.at(step))
+
     def memory(self) -> dict[str, Tensor]:
         """The optimizer's state for a checkpoint."""
-        packed = pack_state(self._optimizer, self._names)
+        packed = pack_state(self._optimizer, self.names)
         return {self._key + key: value for key, value in packed.items()}
 
-    def remember(self, tensors: Mapping[str, Tensor]) -> None:
+    def scaling(self) -> dict[str, float]:
+        """The state of fp16's loss scaling; empty without it."""
+        return self._scaler.state_dict()
+
+    def remember(self, tensors: Mapping[str, Tensor], scaling: Mapping[str, float]) -> None:
         """Give the optimizer the state that a checkpoint holds."""
         own = {key: value for key, value in tensors.items() if key.startswith(self._key)}
         packed = {key.removeprefix(self._key): value for key, value in own.items()}
-        unpack_state(self._optimizer, self._names, packed)
+        unpack_state(self._optimizer, self.names, packed)
+        if self._recorded:
+            self._recorded.forget()  # the state lies in other tensors now
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(dict(scaling))
+
+
+def _weighted_as(pieces: Sequence[Piece], batches: Sequence[Batch]) -> list[Piece]:
+    """Other batches with the weights of these pieces."""
+    return [Piece(batch, piece.weight) for piece, batch in zip(pieces, batches, strict=True)]
+
+
+def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    terms = [value * weight for value, weight in zip(values, weights, strict=True)]
+    return torch.stack(terms).sum()
+
+
+def _groups(
+    optimizer: Optimizer,
+    settings: Training,
+    graphs: Mapping[str, Graph],
+    objective: Objective,
+    turn: Turn,
+) -> Groups:
+    """What the turn's optimizer moves."""
+    return group_parameters(
+        optimizer,
+        settings.parameters,
+        {name: graphs[name] for name in turn.networks},
+        {name: objective.networks[name] for name in turn.networks},
+    )
+
+
+def _parameters_outside(objective: Objective, turn: Turn) -> list[Tensor]:
+    """The parameters of networks that other turns move."""
+    return [
+        parameter
+        for name, network in objective.networks.items()
+        if name not in turn.networks
+        for parameter in network.parameters()
+    ]
+
+
+def _frozen(parameters: Sequence[Tensor]) -> AbstractContextManager[object]:
+    """Within, the gradient of these is not computed: another turn moves them."""
+    return _Frozen(parameters) if parameters else nullcontext()
+
+
+class _Frozen:
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self._parameters = [p for p in parameters if p.requires_grad]
+
+    def __enter__(self) -> None:
+        for parameter in self._parameters:
+            parameter.requires_grad_(False)
+
+    def __exit__(self, *error: object) -> None:
+        for parameter in self._parameters:
+            parameter.requires_grad_(True)

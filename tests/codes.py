@@ -11,6 +11,7 @@ from netwright.compiler.source import SourceFile
 RUNTIME_CODES = {
     Code.F601: "tests/runtime: data that does not hold what the fields say",
     Code.F602: "tests/runtime: missing and damaged data files",
+    Code.F603: "tests/runtime/test_initial_weights.py: stored weights that do not fit",
     Code.X702: "tests/backends: operators without an ONNX rule",
     Code.B801: "tests/runtime: bundles with a changed byte",
     Code.B802: "tests/runtime: inputs that do not fit a program",
@@ -20,6 +21,8 @@ RUNTIME_CODES = {
     Code.R904: "tests/runtime: a run that diverges",
     Code.R905: "tests/runtime: devices that are not there",
     Code.R906: "tests/runtime: more memory than there is",
+    Code.R907: "tests/runtime: an option whose package is not there",
+    Code.R908: "tests/runtime: processes that are killed",
     Code.P951: "tests: plug-ins",
 }
 """Codes that a spec alone does not trigger, and where they are tested."""

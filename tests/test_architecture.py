@@ -14,13 +14,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
     ("compiler/source.py",),
-    ("compiler/diagnostics.py", "compiler/suggest.py", "compiler/reserved.py"),
+    (
+        "compiler/diagnostics.py",
+        "compiler/suggest.py",
+        "compiler/reserved.py",
+        "compiler/docstrings.py",
+    ),
     ("compiler/render.py", "compiler/excerpt.py", "compiler/formats.py", "compiler/fixes.py"),
     ("compiler/ir/",),
     ("compiler/ops/",),
     ("compiler/objectives/",),
     ("compiler/language/",),
     ("compiler/plugins.py", "compiler/reference.py"),
+    ("compiler/settings/",),
     ("compiler/passes/", "compiler/lints/"),
     ("compiler/backends/",),
     ("compiler/explanations.py", "compiler/summary.py", "compiler/diagram"),
@@ -91,6 +97,7 @@ TORCH_FREE = [
     ["fmt", "specs/digits_cnn.yaml", "--check"],
     ["explain", "D402"],
     ["ops", "conv2d"],
+    ["settings", "muon"],
     ["schema"],
     ["init", "fresh", "-o", "OUT/fresh.yaml"],
     ["completion", "bash"],

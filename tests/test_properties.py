@@ -48,8 +48,14 @@ ODD_VALUES: list[Any] = [
     {},
     {"x": 1},
     {"of": "x", "at": 0},
+    {"of": "x", "att": "$index"},
+    {"over": {"k": []}},
+    "0",
+    "x.1",
     [[[]]],
 ]
+
+ODD_KEYS = ["id", "x", "Residual", "conv2d", "ab", "share", "repeat"]
 
 
 def load(path: Path) -> Any:
@@ -108,9 +114,7 @@ def test_mutated_specs_give_diagnostics(path: Path, data: st.DataObject) -> None
         if kind == "drop":
             del holder[key]
         elif kind == "rename" and isinstance(holder, dict):
-            holder[data.draw(st.sampled_from(["id", "x", "Residual", "conv2d", "ab"]))] = (
-                holder.pop(key)
-            )
+            holder[data.draw(st.sampled_from(ODD_KEYS))] = holder.pop(key)
         elif kind == "repeat" and isinstance(holder, list):
             holder.insert(key, copy.deepcopy(holder[key]))
         else:

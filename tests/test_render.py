@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from netwright.compiler.diagnostics import Code, Diagnostic, Edit, Fix, Label
+from netwright.compiler.diagnostics import Code, Diagnostic, Edit, Fix, Label, Sink
 from netwright.compiler.render import FORMATS, render, summary
 from netwright.compiler.source import SourceFile, Span
 
@@ -30,6 +30,17 @@ LIBRARY = SourceFile("specs/blocks/common.yaml", "spec: v1\nname: common\nblocks
 
 def at(line: int, col: int, end: int, file: SourceFile = SPEC, end_line: int = 0) -> Span:
     return Span(file, line, col, end_line or line, end)
+
+
+def omitting() -> list[Diagnostic]:
+    """What is shown of a stage with 23 mistakes, less all but the last two."""
+    sink = Sink()
+    with sink.stage("network `classifier`"):
+        for n in range(21):
+            sink.add(Code.S103, f"mistake {n}", at(21, 9, 13), help="repair it")
+        sink.add(Code.G303, "a warning", at(20, 14, 18))
+        sink.add(Code.S103, "mistake 21", at(21, 9, 13))
+    return list(sink.shown()[-2:])
 
 
 CASES: dict[str, list[Diagnostic]] = {
@@ -100,6 +111,7 @@ CASES: dict[str, list[Diagnostic]] = {
             ),
         )
     ],
+    "omitted": omitting(),
     "many": [
         Diagnostic(Code.Y005, "one", (Label(at(20, 14, 18)),)),
         Diagnostic(Code.Y002, "two", (Label(at(21, 9, 13)), Label(at(20, 20, 24), "first"))),
@@ -116,6 +128,7 @@ def test_text(name: str, golden: Callable[[Path, str], None]) -> None:
 @pytest.mark.parametrize("form", ["json", "sarif", "github"])
 def test_data(form: str, golden: Callable[[Path, str], None]) -> None:
     shown = [*CASES["labels"], *CASES["fixes"], *CASES["no_place"], *CASES["odd_characters"]]
+    shown += CASES["omitted"]
     golden(RENDERED / f"formats.{form}", render(shown, form))
 
 

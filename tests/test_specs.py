@@ -24,7 +24,7 @@ from netwright.runtime.train import train
 
 from tests.zoo import SPECS
 
-SAMPLES = 5
+SAMPLES = 12
 BATCH = 2
 STEPS = 2
 
@@ -71,8 +71,11 @@ def shortened(text: str) -> str:
     text = re.sub(r"(?m)^  batch: \d+$", f"  batch: {BATCH}", text)
     text = re.sub(r"(?m)^  epochs: \d+$", f"  steps: {STEPS}", text)
     text = re.sub(r"warmup: \d+", "warmup: 1", text)
-    # A large rate without its warm-up makes weights for which float32 has no digits left.
-    text = re.sub(r"\blr: [\d.e-]+", "lr: 1e-4", text)
+    # Batch norm over two samples makes gradients a thousand times too large.
+    text = re.sub(r"\blr: [\d.e-]+", "lr: 1e-7", text)
+    # After two steps the statistics fit nothing yet, and torch's own float32 is off by 0.003 of the
+    # largest logit of mobilenet_v2; tests/test_zoo.py holds good weights to 1e-5.
+    text += "export: {tolerance: 0.02}\n"
     # Linear layers of 100 million weights cost time alone.
     narrow = re.sub(r"\b4096\b", "64", text)
     return text if narrow == text else re.sub(r"(?m)^expect:\n(?:  .*\n)+", "", narrow)
@@ -82,7 +85,9 @@ def write_data(compilation: Compilation, folder: Path) -> None:
     """The files that the spec's source names, with random contents that its fields allow."""
     assert compilation.spec.data
     source, dims = compilation.spec.data.source, compilation.spec.dims
-    arrays = {name: sample(f, SAMPLES, dims) for name, f in compilation.fields.items()}
+    fields = compilation.fields
+    count = max(SAMPLES, *(field.class_total or 0 for field in fields.values()))
+    arrays = {name: sample(field, count, dims) for name, field in fields.items()}
     if isinstance(source, Npz):
         for name in source.paths():
             np.savez(folder / name, **arrays)
@@ -98,7 +103,10 @@ def sample(field: Field, count: int, dims: Mapping[str, Symbol]) -> np.ndarray:
     shape = [({**least, "B": count}[s] if isinstance(s, str) else s) for s in field.shape or []]
     generator = np.random.default_rng(0)
     top = field.class_total or 1 + int(field.range[1] if field.range else 255)
-    return generator.integers(0, top, shape).astype(field.dtype)
+    values = generator.integers(0, top, shape)
+    if field.classes and len(shape) == 1:
+        values = np.arange(count) % top  # no class may be without a sample
+    return values.astype(field.dtype)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

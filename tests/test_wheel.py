@@ -65,7 +65,7 @@ def test_everything_is_inside(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     for package in ("compiler", "runtime", "specs"):
         for path in (ROOT / package).rglob("*"):
-            if path.suffix in (".py", ".yaml") or path.name == "explanations.md":
+            if path.suffix in (".py", ".yaml", ".css") or path.name == "explanations.md":
                 assert f"netwright/{path.relative_to(ROOT).as_posix()}" in packed
     assert {"netwright/py.typed", "netwright/cli.py", "netwright/__main__.py"} <= packed
     assert any(name.endswith("licenses/LICENSE") for name in packed)

@@ -8,6 +8,8 @@ Source: protobuf.dev/programming-guides/encoding; field numbers of onnx.proto.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,8 +61,13 @@ def _head(tensor: ir.TensorProtocol) -> bytes:
 
 
 def _write_data(tensor: ir.TensorProtocol, file: BinaryIO) -> None:
+    """Raises: OSError: with a number; numpy reports a full disk without one."""
     assert isinstance(tensor, ir.Tensor)
-    tensor.tofile(file)
+    try:
+        tensor.tofile(file)
+    except OSError as error:
+        code = error.errno or errno.ENOSPC
+        raise OSError(code, os.strerror(code)) from error
 
 
 def _tag(field: int, size: int) -> bytes:

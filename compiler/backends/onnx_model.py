@@ -123,7 +123,7 @@ def save_model(
     Args:
         limit: bytes of tensors up to which there is one file.
     Returns: the files written, the model first.
-    Raises: NetwrightError: R903: the folder does not take the file.
+    Raises: OSError: the folder does not take the file.
     """
     import onnx_ir as ir
 
@@ -140,11 +140,7 @@ def save_model(
         else:
             write_model(model, draft)
         os.replace(draft, target)
-    except OSError as error:
+    except OSError:
         draft.unlink(missing_ok=True)
-        raise failure(
-            Code.R903,
-            f"`{target}` cannot be written: {error.strerror or error}",
-            help="choose a folder that exists, is writable and has room",
-        ) from error
+        raise
     return (target, data) if data else (target,)

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..diagnostics import Code, Sink
 from ..source import Key, Located, Span
+from .block_liveness import report_unused_in_block
 from .block_params import declaration_problem
 from .describe import describe
-from .evaluate import Origins, Scope, expression_names
+from .evaluate import Origins, Scope
 from .layers import BLOCK, NAME, Layer, Reader
 from .schema import BlockModel, BlockParamModel
 from .validate import Validator
@@ -90,7 +91,7 @@ class BlockReader:
             return None
         scope = Scope({}, self.located, self.sink, (f"in block `{name}`",))
         layers = Reader(scope, names, failed).read(body["layers"], (*path, "layers"))
-        self._unused_params(name, model, body, path)
+        report_unused_in_block(name, model, layers, path, self.located, self.sink)
         inputs: dict[str, list[Any] | None] = {"x": None}
         if model.inputs:
             inputs = {port: shape.shape for port, shape in model.inputs.items()}
@@ -124,17 +125,6 @@ class BlockReader:
                 message, key = problem
                 place: Key = (*path, "params", name, key) if key else (*path, "params", name)
                 self._report(Code.S102, message, place)
-
-    def _unused_params(self, name: str, model: BlockModel, body: Any, path: Key) -> None:
-        used = expression_names([body["layers"], body.get("inputs") or {}])
-        for param in model.params:
-            if param not in used:
-                self._report(
-                    Code.G303,
-                    f"parameter `{param}` of block `{name}` is never used",
-                    (*path, "params", param),
-                    help="remove it, or use it as `$" + param + "`",
-                )
 
     def _report(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from ..ir.dims import Poly
+from ..objectives.numbers import OUT_OF_RANGE
 
 LONGEST = 40
 
@@ -21,6 +22,8 @@ def describe(value: Any) -> str:
             return f"`{str(value).lower()}`"
         case int() | float():
             return f"`{value}`"
+        case "":
+            return "an empty text"
         case str():
             short = value if len(value) <= LONGEST else value[:LONGEST] + "..."
             return f"the text `{short}`"
@@ -86,6 +89,8 @@ def expected(error: ErrorDetails) -> str:
         return "text that is not empty"
     if kind == "string_pattern_mismatch":
         return f"a name that matches `{context['pattern']}`"
+    if kind == OUT_OF_RANGE:
+        return str(context["wanted"])
     if kind == "value_error":
         return str(context["error"])
     return _EXPECTED.get(kind, error["msg"])

@@ -17,7 +17,7 @@ from .describe import describe
 from .evaluate import FAILED, Scope
 from .expand import Expander, ExpansionError
 from .frames import UNKNOWN, Bound, Frame, Wire
-from .layers import NAME, Reader
+from .layers import NAME, Layer, Reader
 from .outputs import resolve_outputs
 from .schema import NetworkModel
 
@@ -27,6 +27,8 @@ class Elaborator:
     """Expands the networks of one spec, in order.
 
     graphs: the networks done so far (for ties across networks); None where one has mistakes.
+    layers: what was read of each network's layers, for questions about the names in them; None
+    where it has no list of layers.
     """
 
     located: Located
@@ -36,19 +38,25 @@ class Elaborator:
     blocks: Mapping[str, Block]
     failed_imports: frozenset[str] = frozenset()
     graphs: dict[str, Graph | None] = field(default_factory=dict)
+    layers: dict[str, tuple[Layer, ...] | None] = field(default_factory=dict)
 
-    def network(self, name: str, model: NetworkModel) -> Graph | None:
-        """The typed graph of a network, or None where mistakes were reported."""
+    def network(self, name: str, body: Any, model: NetworkModel | None) -> Graph | None:
+        """The typed graph of a network, or None where mistakes were reported.
+
+        Args:
+            body: the network as written; its layers are read whatever else is wrong with it.
+            model: the same, checked; None where nothing of it can be evaluated.
+        """
         path: Key = ("networks", name)
         before = self.sink.errors
         scope = Scope(self.env, self.located, self.sink)
         inputs = {
             port: self._input(port, given, (*path, "inputs", port), scope)
-            for port, given in model.inputs.items()
+            for port, given in (model.inputs if model else {}).items()
         }
-        layers = Reader(scope, frozenset(self.blocks), self.failed_imports).read(
-            model.layers, (*path, "layers")
-        )
+        layers = self.layers[name] = self._read(body, (*path, "layers"), scope)
+        if model is None or layers is None:
+            return None
         frame = self._root_frame(scope, inputs, path)
         expander = Expander(self.sink, self.graphs)
         try:
@@ -61,6 +69,13 @@ class Elaborator:
         if expander.broken or self.sink.errors > before:
             return None
         return self._graph(name, frame, inputs, outputs)
+
+    def _read(self, body: Any, path: Key, scope: Scope) -> tuple[Layer, ...] | None:
+        items = body.get("layers") if isinstance(body, Mapping) else None
+        if not isinstance(items, list) or not items:
+            return None
+        reader = Reader(scope, frozenset(self.blocks), self.failed_imports)
+        return reader.read(items, path)
 
     def _graph(
         self, name: str, frame: Frame, inputs: Mapping[str, Wire], outputs: Mapping[str, Wire]

@@ -6,7 +6,7 @@ came before. A layer that fails gets unknown outputs, which silence what follows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..ir.graph import Scope as GraphScope
 from ..ops.base import REGISTRY, Port
 from .apply import apply_operator
 from .arguments import build_operator
+from .copy_source import names_copy
 from .describe import plain
 from .evaluate import Origins, Scope, truth
 from .frames import UNKNOWN, Bound, Frame, Recipe, Wire, unknown
@@ -23,6 +24,7 @@ from .instances import block_arguments, block_dims, check_keys, choice_words
 from .layers import BROKEN, Layer
 from .outputs import resolve_outputs
 from .repeats import Copies, read_repeat
+from .share_target import shared_layer
 from .sharing import resolve_ties, share_items
 from .wiring import Wirer, Wiring
 
@@ -129,8 +131,9 @@ class Expander:
         place = (*layer.path, "else")
         instead = layer.modifiers.get("else")
         if instead == "none":
-            return Bound({}, layer.span, dropped=True)
-        if isinstance(instead, Mapping) and not wirer.is_indexed(instead):
+            reason = "is left out here by `when`, with `else: none`"
+            return Bound({}, layer.span, dropped=reason)
+        if isinstance(instead, Mapping) and not names_copy(instead):
             ports = {str(p): wirer.source(s, (*place, p)) for p, s in instead.items()}
             return Bound(ports, layer.span)
         if instead is not None:
@@ -158,7 +161,12 @@ class Expander:
             return wirer.wire(layer.modifiers.get("from"), ports, given=given)
 
         if "repeat" in layer.modifiers:
-            return self._repeat(frame, layer, identity, wire)
+            copies = read_repeat(layer, frame.scope)
+            if copies is None:
+                return unknown(layer.span)
+            if not copies.count:
+                return self._no_copies(frame, layer, copies, ports)
+            return self._repeat(frame, layer, identity, copies, wire)
         wiring = wire(frame)
         if layer.operation == "layers" and layer.id is None and frame.kind == "group":
             return self._spliced_group(frame, layer, wiring)
@@ -200,19 +208,10 @@ class Expander:
         return None
 
     def _shared_ports(self, frame: Frame, layer: Layer) -> tuple[Port, ...] | None:
-        place = (*layer.path, "share")
-        bound = Wirer(frame, layer.path, "`share`").named(layer.value, place)
-        if bound is None:
+        owner = shared_layer(frame, layer)
+        if owner is None or owner.recipe is None:
             return None
-        if bound.recipe is None:
-            if not bound.is_unknown:
-                frame.scope.report(
-                    Code.G301,
-                    f"`{layer.value}` is not a layer whose weights can be shared",
-                    place,
-                )
-            return None
-        return self._ports(bound.recipe.frame, bound.recipe.layer)
+        return self._ports(owner.recipe.frame, owner.recipe.layer)
 
     def _single(self, frame: Frame, layer: Layer, path: str, wiring: Wiring) -> Bound:
         """Expand a layer whose path is known; `repeat` calls this once per copy."""
@@ -322,13 +321,21 @@ class Expander:
             dims=dims,
         )
 
-    def _repeat(self, frame: Frame, layer: Layer, identity: str, wire: WireIn) -> Bound:
-        copies = read_repeat(layer, frame.scope)
-        if copies is None:
-            return unknown(layer.span)
-        if not copies.count:
-            wires = wire(frame.extended({"index": 0, "count": 0})).wires
-            return Bound({"y": (wires and wires[0]) or UNKNOWN}, layer.span)
+    def _no_copies(
+        self, frame: Frame, layer: Layer, copies: Copies, ports: Sequence[Port]
+    ) -> Bound:
+        """What a repeat of nothing passes on; what a copy would choose by its number is moot."""
+        idle = replace(frame, unbound=frozenset({"index", "count", *copies.over}))
+        wirer = Wirer(idle, layer.path, f"`{layer.operation}`")
+        given = "from" in layer.modifiers
+        wire = wirer.passed(layer.modifiers.get("from"), ports, given=given)
+        if wire is None:
+            return Bound({}, layer.span, dropped="has no copies here, and nothing stands before it")
+        return Bound({"y": wire}, layer.span, copies=())
+
+    def _repeat(
+        self, frame: Frame, layer: Layer, identity: str, copies: Copies, wire: WireIn
+    ) -> Bound:
         if frame.kind == "group" and layer.id is None:
             return self._chain(frame, layer, copies, wire, None)
         path = self._place(frame, layer, identity)
@@ -367,12 +374,12 @@ class Expander:
                 bound = self._spliced_group(inner, layer, wiring)
             else:
                 place = f"{path}.{index}" if path is not None else self._place(frame, layer, "")
-                bound = self._single(inner, layer, place, wiring)
+                bound = self._single(inner, layer.once, place, wiring)
             results.append(bound)
         return replace(results[-1], copies=tuple(results))
 
     def _share(self, frame: Frame, layer: Layer, path: str, wiring: Wiring) -> Bound:
-        owner = frame.lookup(layer.value)
+        owner = shared_layer(frame, layer)
         assert owner
         assert owner.recipe
         recipe = owner.recipe
@@ -387,4 +394,12 @@ class Expander:
         frame.items.extend(
             share_items(holder.items, path, recipe.path, layer, frame.scope, self.producers)
         )
-        return replace(bound, recipe=recipe, span=layer.span)
+        return replace(bound, recipe=recipe, span=layer.span, copies=_owned(bound, owner))
+
+
+def _owned(bound: Bound, owner: Bound) -> tuple[Bound, ...] | None:
+    """The copies of a shared repeat, each with the recipe of the copy whose weights it has."""
+    if bound.copies is None or owner.copies is None:
+        return None
+    pairs = zip(bound.copies, owner.copies, strict=True)
+    return tuple(replace(copy, recipe=other.recipe) for copy, other in pairs)

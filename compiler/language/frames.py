@@ -43,13 +43,14 @@ class Recipe:
 class Bound:
     """What a name stands for: results by port (the first is the default), and where it is defined.
 
-    copies: the results of each copy of a `repeat`. dropped: left out by `else: none`.
+    copies: the results of each copy of a `repeat`; None for a layer without one.
+    dropped: why the name stands for nothing, in words.
     """
 
     ports: Mapping[str, Wire]
     span: Span
-    copies: tuple[Bound, ...] = ()
-    dropped: bool = False
+    copies: tuple[Bound, ...] | None = None
+    dropped: str = ""
     recipe: Recipe | None = None
 
     @property
@@ -75,6 +76,7 @@ class Frame:
     path: the prefix of paths inside. outer: where a group looks names up that it does not have.
     later: ids that the layers still to come will define, for messages about forward references.
     members: how many kept layers a group has so far; its members are named by position.
+    unbound: while a repeat without copies is wired, the names that its copies would bind.
     """
 
     kind: str
@@ -89,6 +91,7 @@ class Frame:
     counts: Counter[str] = field(default_factory=Counter)
     members: Counter[str] = field(default_factory=Counter)
     taken: set[str] = field(default_factory=set)
+    unbound: frozenset[str] = frozenset()
 
     def chain(self) -> Iterator[Frame]:
         """This frame and those whose names it can see."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..diagnostics import Code, NetwrightError, Sink
 from ..source import Key, Located, SourceFile
-from ..suggest import did_you_mean
 from .blocks import Block, BlockReader
 from .describe import describe
+from .header import check_library_header
 from .layers import ALIAS
 from .loader import load, read_source
-from .schema import EDITION, LIBRARY_SECTIONS
 
 PACKAGED = "netwright:"
 """What an import of the packaged zoo starts with: `netwright:blocks/resnet.yaml`."""
@@ -88,7 +86,9 @@ class Importer:
             return {}
         if target.startswith(PACKAGED) or located.file.path in self.packaged:
             self.packaged.add(file)
-        self.read[file] = self._read(file, root, target)
+        shown = target if target.startswith(PACKAGED) else str(_short(file))
+        with self.sink.stage(f"library `{shown}`"):
+            self.read[file] = self._read(file, root, shown)
         return self.read[file]
 
     def _resolve(self, located: Located, target: str, tree: Path) -> tuple[Path, Path]:
@@ -99,7 +99,7 @@ class Importer:
 
     def _read(self, file: Path, root: Path, shown: str) -> dict[str, Block]:
         try:
-            source = read_source(file, shown if shown.startswith(PACKAGED) else str(_short(file)))
+            source = read_source(file, shown)
         except NetwrightError as error:
             for diagnostic in error.diagnostics:
                 self.sink.report(diagnostic)
@@ -108,24 +108,13 @@ class Importer:
         library = load(source, self.sink)
         if library is None:
             return {}
-        self._check_sections(library)
+        check_library_header(library, self.sink)
         self.active.append(file)
         imported = self.blocks(library, root)
         self.active.pop()
         return BlockReader(library, self.sink, imported, frozenset(self.failed)).read(
             library.data.get("blocks", {})
         )
-
-    def _check_sections(self, library: Located) -> None:
-        check_edition(library, self.sink)
-        for key in library.data:
-            if key not in LIBRARY_SECTIONS and not str(key).startswith("x-"):
-                self.sink.add(
-                    Code.S101,
-                    f"unknown section `{key}` in a block library",
-                    library.key((key,)),
-                    help=did_you_mean(str(key), LIBRARY_SECTIONS, "section"),
-                )
 
     def _missing(self, located: Located, path: Key, message: str) -> None:
         self.sink.add(
@@ -138,25 +127,6 @@ class Importer:
 
     def _report(self, located: Located, path: Key, message: str) -> None:
         self.sink.add(Code.S102, message, located.span(path))
-
-
-def check_edition(located: Located, sink: Sink) -> None:
-    """Every file says which edition of the language it is written in."""
-    edition: Any = located.data.get("spec")
-    if edition is None:
-        sink.add(
-            Code.S102,
-            "the file needs `spec`, the edition of the language",
-            located.span(()),
-            help=f"write `spec: {EDITION}` as the first line",
-        )
-    elif edition != EDITION:
-        sink.add(
-            Code.S104,
-            f"edition `{edition}` is not supported, expected `{EDITION}`",
-            located.span(("spec",)),
-            help=f"write `spec: {EDITION}`",
-        )
 
 
 def _short(file: Path) -> Path:

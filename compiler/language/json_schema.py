@@ -6,7 +6,6 @@ never narrower: what it refuses, `check` refuses.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -14,9 +13,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from ..docstrings import first_sentence
 from ..objectives.data import Data
 from ..objectives.export import Export
+from ..objectives.numbers import Range
 from ..objectives.registry import OBJECTIVES
+from ..objectives.schedules import Schedule
 from ..objectives.section import OneKey, Section
 from ..objectives.training import Training
 from ..ops.base import REGISTRY, Attribute, Op
@@ -52,7 +54,12 @@ def json_schema() -> Schema:
         "properties": {key: _SECTION_SCHEMAS[key]() for key in SECTIONS},
         "patternProperties": {"^x-": {}},
         "additionalProperties": False,
-        "definitions": {"layer": _layer(), "layers": _layers(), "source": _source()},
+        "definitions": {
+            "layer": _layer(),
+            "layers": _layers(),
+            "source": _source(),
+            "schedule": section_schema(Schedule)["anyOf"][0],
+        },
     }
 
 
@@ -124,7 +131,7 @@ def _operator(cls: type[Op]) -> Schema:
         forms.append(properties[main])
     if not required:
         forms.append({"type": "null"})
-    return {"anyOf": forms, "description": inspect.getdoc(cls).split("\n")[0]}  # type: ignore[union-attr]
+    return {"anyOf": forms, "description": first_sentence(cls)}
 
 
 def _attribute(declared: Attribute, info: FieldInfo) -> Schema:
@@ -204,6 +211,9 @@ def _field(kind: Any) -> Schema:
     origin, args = get_origin(inner), get_args(inner)
     if origin in (Union, UnionType):
         return _optional(args, metadata)
+    limits = next((m for m in metadata if isinstance(m, Range)), None)
+    if limits:
+        return _number_or_schedule(limits)
     if isinstance(inner, type) and issubclass(inner, Section):
         return section_schema(inner)
     if origin in (list, tuple) and _holds_section(args[0]):
@@ -211,6 +221,12 @@ def _field(kind: Any) -> Schema:
     if origin is dict and _holds_section(args[1]):
         return _map_of(_field(args[1]))
     return {"anyOf": [*_forms(_leaf(kind)), EXPRESSION]}
+
+
+def _number_or_schedule(limits: Range) -> Schema:
+    """A number within limits, or a schedule, whose ends are for `check` to judge."""
+    number = {"type": "number", **limits.limits()}
+    return {"anyOf": [{"$ref": "#/definitions/schedule"}, number, EXPRESSION]}
 
 
 def _forms(schema: Schema) -> list[Schema]:

@@ -13,9 +13,11 @@ TRAINING = (
     "precision",
     "clip_norm",
     "ema",
+    "init_from",
     "optimizer",
     "optimizers",
     "schedule",
+    "parameters",
     "device",
     "checkpoint",
 )

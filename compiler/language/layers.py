@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..diagnostics import Code
@@ -48,9 +48,20 @@ class Layer:
         return bool(BLOCK.match(self.operation))
 
     @property
+    def once(self) -> Layer:
+        """The layer without its `repeat`: what each copy is."""
+        modifiers = {key: value for key, value in self.modifiers.items() if key != "repeat"}
+        return replace(self, modifiers=modifiers)
+
+    @property
     def arguments_path(self) -> Key:
         """Where the operation's arguments stand; the item itself when it is a bare word."""
         return (*self.path, self.operation)
+
+
+def has_broken(layers: tuple[Layer, ...]) -> bool:
+    """Whether a layer among these, or in their groups, has mistakes."""
+    return any(layer.operation == BROKEN or has_broken(layer.layers) for layer in layers)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..diagnostics import Code, Sink
-from ..ir.dims import Symbol
 from ..ir.graph import Graph, Node
 from ..source import Located, Span
 from .blocks import Block
 from .evaluate import expression_names
-from .layers import BROKEN, NAME, Layer
+from .layers import Layer
 
 
 def report_dead_layers(graph: Graph, located: Located, sink: Sink) -> None:
@@ -63,29 +62,26 @@ def live_nodes(graph: Graph) -> set[str]:
     return live
 
 
-def report_unused_params(located: Located, sink: Sink) -> None:
-    """Parameters of the spec that no expression mentions."""
-    params = located.data.get("params")
-    if not isinstance(params, dict):
-        return
+def report_unused_params(names: Iterable[str], located: Located, sink: Sink) -> None:
+    """Parameters of the spec, of these names, that no expression mentions."""
     used = expression_names(located.data)
-    for name in params:
-        if name not in used and NAME.match(str(name)) and str(name)[0].islower():
+    for name in names:
+        if name not in used:
             sink.add(
                 Code.G303,
                 f"parameter `{name}` is never used",
                 located.key(("params", name)),
-                help="remove it, or use it as `$" + str(name) + "`",
+                help=f"remove it, or use it as `${name}`",
             )
 
 
-def report_unused_dims(located: Located, dims: Mapping[str, Symbol], sink: Sink) -> None:
-    """Sizes of `dims` that no shape and no expression mentions."""
+def report_unused_dims(names: Iterable[str], located: Located, sink: Sink) -> None:
+    """Sizes of `dims`, of these names, that no shape and no expression mentions."""
     data = located.data
     shapes = [_shapes(data.get("networks")), _shapes(data.get("data"))]
     used = expression_names(data).union(*shapes)
-    for name in dims:
-        if name not in used and ("dims", name) in located.keys:
+    for name in names:
+        if name not in used:
             sink.add(
                 Code.G303,
                 f"size `{name}` is never used",
@@ -152,8 +148,3 @@ def report_unused_blocks(
 def _operations(layers: tuple[Layer, ...]) -> set[str]:
     found = {layer.operation for layer in layers}
     return found.union(*(_operations(layer.layers) for layer in layers))
-
-
-def has_broken(layers: tuple[Layer, ...]) -> bool:
-    """Whether a layer among these, or in their groups, has mistakes."""
-    return any(layer.operation == BROKEN or has_broken(layer.layers) for layer in layers)

@@ -17,6 +17,7 @@ def resolve_outputs(frame: Frame, declared: Any, path: Key, owner: str) -> dict[
     """The results of a network or block, by port."""
     last = frame.prev.first if frame.prev else UNKNOWN
     if isinstance(declared, str):
+        _check_port(frame, declared, path, key=False)
         bound = frame.names.get(declared)
         if bound and bound is not frame.prev:
             frame.scope.report(
@@ -41,7 +42,21 @@ def resolve_outputs(frame: Frame, declared: Any, path: Key, owner: str) -> dict[
     wirer = Wirer(frame, path, "`outputs`")
     results: dict[str, Wire] = {}
     for port, source in declared.items():
-        if not NAME.match(str(port)):
-            frame.scope.report(Code.S102, f"an output expects an identifier, found `{port}`", path)
+        _check_port(frame, str(port), (*path, port), key=True)
         results[str(port)] = wirer.source(source, (*path, port))
     return results
+
+
+def _check_port(frame: Frame, port: str, place: Key, *, key: bool) -> None:
+    """The name of an output becomes one in the generated code.
+
+    place: of the value that is the name; with `key`, of the key.
+    """
+    if not NAME.match(port):
+        frame.scope.report(
+            Code.S102,
+            f"an output expects an identifier, found `{port}`",
+            place,
+            key=key,
+            help="use letters, digits and underscores, not starting with a digit",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +11,10 @@ from ..ir.dims import Symbol
 from ..source import Located
 from ..suggest import did_you_mean
 from .describe import describe, plain
-from .evaluate import FAILED, Scope
-from .expressions import is_expression
+from .evaluate import FAILED, Scope, expression_names
 from .layers import NAME
-from .scalars import Refused, read_plain
+from .param_values import found_words, outside, read_value, wanted_instead
+from .scalars import Refused
 from .schema import DimModel, ParamModel
 from .validate import Validator
 
@@ -33,37 +32,118 @@ class Choices:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What sets parameters besides their defaults.
+
+    variants: what each sets, as written. variant: the chosen one, None for none.
+    values: those of the command line, with the words for messages.
+    """
+
+    variants: Mapping[str, Mapping[str, Any]]
+    variant: str | None
+    values: Mapping[str, tuple[Any, str]]
+
+
 @dataclass
 class ParamReader:
-    """Reads `params`, `variants` and `dims` of one document."""
+    """Reads `params`, `variants` and `dims` of one document.
+
+    sound_params, sound_dims: those that no mistake was reported of.
+    """
 
     located: Located
     sink: Sink
     validator: Validator
+    sound_params: list[str] = field(default_factory=list)
+    sound_dims: list[str] = field(default_factory=list)
 
     def params(self, choices: Choices) -> dict[str, Any]:
         """The value of every parameter; those with mistakes are reported and left out."""
         models = self._models()
-        chosen = {**self._variant(choices.variant, models), **self._set(choices.values, models)}
+        settings = self._settings(choices, models)
         env: dict[str, Any] = {}
+        failed = {str(name) for name in self._map("params", quiet=True) if name not in models}
         for name, model in models.items():
-            path = ("params", name, "value")
-            where = path if path in self.located.spans else ("params", name)
-            default = Scope(env, self.located, self.sink).evaluate(model.value, where)
-            if default is FAILED or not self._is_value(name, default):
+            before = self.sink.errors
+            silent = expression_names(model.value) & failed  # what it is made of has the mistake
+            value = FAILED if silent else self._value(name, model, env, settings)
+            if value is FAILED:
+                failed.add(name)
                 continue
-            value, said = chosen.get(name, (default, None))
-            if said and not _fits(value, default):
-                self._add(
-                    f"{said} expects {_type_words(default)} for `{name}`, found {_found(value)}",
-                    help=f"the default is `{plain(default)}`",
-                )
-                continue
-            if isinstance(default, float) and isinstance(value, int):
-                value = float(value)
-            if self._in_range(name, model, value, said):
-                env[name] = value
+            env[name] = value
+            if self.sink.errors == before:
+                self.sound_params.append(name)
         return env
+
+    def _settings(self, choices: Choices, models: Mapping[str, ParamModel]) -> _Settings:
+        variants = self._variants(models)
+        if choices.variant is not None and choices.variant not in variants:
+            self._add(
+                f"unknown variant `{choices.variant}`",
+                did_you_mean(choices.variant, variants, "variant"),
+                code=Code.E201,
+            )
+        return _Settings(variants, choices.variant, self._set(choices.values, models))
+
+    def _value(
+        self, name: str, model: ParamModel, env: Mapping[str, Any], settings: _Settings
+    ) -> Any:
+        default = self._default(name, model, env)
+        if default is FAILED:
+            return FAILED
+        value = self._chosen(name, default, model, settings)
+        return float(value) if isinstance(default, float) and value is not FAILED else value
+
+    def _default(self, name: str, model: ParamModel, env: Mapping[str, Any]) -> Any:
+        """The default of a parameter, or FAILED where a mistake was reported."""
+        path = ("params", name, "value")
+        where = path if path in self.located.spans else ("params", name)
+        value = Scope(env, self.located, self.sink).evaluate(model.value, where)
+        if value is FAILED or not self._is_value(name, value):
+            return FAILED
+        limited = model.min is not None or model.max is not None
+        if limited and (isinstance(value, bool) or not isinstance(value, int | float)):
+            self._report(
+                Code.S102,
+                f"`min` and `max` of a parameter limit numbers, found {describe(value)} in "
+                f"`{name}`",
+                ("params", name),
+                "remove them",
+            )
+        return value
+
+    def _chosen(self, name: str, default: Any, model: ParamModel, settings: _Settings) -> Any:
+        """What a parameter is set to; FAILED where that was refused. Every variant is checked."""
+        fitting = {
+            variant: values[name]
+            for variant, values in settings.variants.items()
+            if name in values and self._variant_fits(variant, name, values[name], default, model)
+        }
+        if name in settings.values:
+            value, said = settings.values[name]
+            wanted = wanted_instead(value, default, model)
+            if wanted:
+                self._add(*_misfit(said, name, wanted, value, default))
+            return FAILED if wanted else value
+        chosen = settings.variant
+        if chosen is not None and name in settings.variants.get(chosen, {}):
+            return fitting.get(chosen, FAILED)
+        wanted = outside(default, model)
+        if wanted:
+            message = f"parameter `{name}` expects {wanted}, found `{default}`"
+            self._report(Code.S102, message, ("params", name))
+        return FAILED if wanted else default
+
+    def _variant_fits(
+        self, variant: str, name: str, value: Any, default: Any, model: ParamModel
+    ) -> bool:
+        wanted = wanted_instead(value, default, model)
+        if wanted:
+            message, step = _misfit(f"variant `{variant}`", name, wanted, value, default)
+            place = self.located.span(("variants", variant, name))
+            self.sink.add(Code.S102, message, place, help=step)
+        return wanted is None
 
     def _models(self) -> dict[str, ParamModel]:
         data = self._map("params")
@@ -96,38 +176,27 @@ class ParamReader:
             )
         return good
 
-    def _variant(
-        self, chosen: str | None, models: Mapping[str, ParamModel]
-    ) -> dict[str, tuple[Any, str]]:
-        variants = self._map("variants")
-        for name, values in variants.items():
+    def _variants(self, models: Mapping[str, ParamModel]) -> dict[str, dict[str, Any]]:
+        """What each variant sets, as written; unknown parameters are reported."""
+        known = {*models, *self._map("params", quiet=True)}
+        found: dict[str, dict[str, Any]] = {}
+        for name, values in self._map("variants").items():
+            found[name] = values if isinstance(values, dict) else {}
             if not isinstance(values, dict):
                 self._report(
                     Code.S102,
                     f"variant `{name}` expects a map of parameters, found {describe(values)}",
                     ("variants", name),
+                    f"write `{name}: {{<parameter>: <value>}}`",
                 )
-                continue
-            for param in values:
-                if param not in models and param not in self._map("params", quiet=True):
-                    self._report(
-                        Code.E201,
-                        f"variant `{name}` sets the unknown parameter `{param}`",
-                        ("variants", name, param),
-                        did_you_mean(str(param), models, "parameter"),
-                    )
-        if chosen is None:
-            return {}
-        if chosen not in variants:
-            self._add(
-                f"unknown variant `{chosen}`",
-                code=Code.E201,
-                help=did_you_mean(chosen, variants, "variant"),
-            )
-            return {}
-        values = variants[chosen]
-        said = f"variant `{chosen}`"
-        return {k: (v, said) for k, v in values.items()} if isinstance(values, dict) else {}
+            for param in (param for param in found[name] if param not in known):
+                self._report(
+                    Code.E201,
+                    f"variant `{name}` sets the unknown parameter `{param}`",
+                    ("variants", name, param),
+                    did_you_mean(str(param), models, "parameter"),
+                )
+        return found
 
     def _set(
         self, values: Mapping[str, str], models: Mapping[str, ParamModel]
@@ -137,41 +206,16 @@ class ParamReader:
             if name not in models:
                 self._add(
                     f"`--set {name}={text}` names an unknown parameter",
+                    did_you_mean(name, models, "parameter"),
                     code=Code.E201,
-                    help=did_you_mean(name, models, "parameter"),
                 )
                 continue
             value = read_value(text)
             if isinstance(value, Refused):
-                self._add(f"`--set {name}={text}`: {value.message}", help=value.help)
+                self._add(f"`--set {name}={text}`: {value.message}", value.help)
                 continue
             found[name] = (value, f"`--set {name}={text}`")
         return found
-
-    def _in_range(self, name: str, model: ParamModel, value: Any, said: str | None) -> bool:
-        low, high = model.min, model.max
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            if low is not None or high is not None:
-                self._report(
-                    Code.S102,
-                    f"`min` and `max` of a parameter limit numbers, found {describe(value)} in "
-                    f"`{name}`",
-                    ("params", name),
-                    "remove them",
-                )
-            return True
-        if (low is None or value >= low) and (high is None or value <= high):
-            return True
-        limits = [f"at least {low:g}" if low is not None else ""]
-        limits.append(f"at most {high:g}" if high is not None else "")
-        wanted = " and ".join(filter(None, limits))
-        self._report(
-            Code.E202 if said else Code.S102,
-            f"parameter `{name}` expects {wanted}, found `{value}`"
-            + (f" by {said}" if said else ""),
-            ("params", name),
-        )
-        return False
 
     def dims(self) -> dict[str, Symbol]:
         """Every symbolic size by name, the batch `B` among them."""
@@ -198,6 +242,7 @@ class ParamReader:
             model = self.validator.read(DimModel, value, path)
             if model and self._bounds_fit(name, model):
                 found[name] = Symbol(name, model.min, model.max, model.multiple_of)
+                self.sound_dims.append(name)
         return found
 
     def _bounds_fit(self, name: str, model: DimModel) -> bool:
@@ -235,74 +280,16 @@ class ParamReader:
     def _add(
         self,
         message: str,
-        *,
+        help: str | None,  # noqa: A002 - the word of the diagnostic's field
         code: Code = Code.E202,
-        help: str | None = None,  # noqa: A002 - the word of the diagnostic's field
     ) -> None:
         """A mistake of the command line, which has no place in the file."""
         self.sink.add(code, message, None, help=help)
 
 
-def read_value(text: str) -> Any:
-    """A value in the notation of specs: a scalar, or a list such as `[1, 2, 4]`."""
-    stripped = text.strip()
-    if is_expression(stripped):
-        return Refused(Code.E201, "an expression cannot be set from outside", "give a plain value")
-    if stripped.startswith("[") and stripped.endswith("]"):
-        items = [_read_scalar(item.strip()) for item in stripped[1:-1].split(",") if item.strip()]
-        refused = next((item for item in items if isinstance(item, Refused)), None)
-        return refused or items
-    return _read_scalar(stripped)
-
-
-def write_value(value: Any) -> str:
-    """A value of a parameter as a spec writes it, so that it reads as the same value."""
-    if isinstance(value, list):
-        return "[" + ", ".join(map(write_value, value)) + "]"
-    if isinstance(value, str) and (not NAME.match(value) or read_plain(value) != value):
-        return json.dumps(value, ensure_ascii=False)
-    return plain(value)
-
-
-def _read_scalar(text: str) -> Any:
-    """A scalar, which may stand in quotes to be text."""
-    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
-        return text[1:-1]
-    return read_plain(text)
-
-
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a value may stand for a default: of its type, and a list of its members' types."""
-    if is_expression(value):
-        return False
-    if not isinstance(value, list) or not isinstance(default, list):
-        return _same_type(value, default)
-    return all(any(_same_type(item, other) for other in default) for item in value) or (
-        not default and all(isinstance(item, int | float | bool | str) for item in value)
+def _misfit(said: str, name: str, wanted: str, value: Any, default: Any) -> tuple[str, str]:
+    """The message about a value that cannot stand for a default, and the next step."""
+    return (
+        f"{said} expects {wanted} for `{name}`, found {found_words(value)}",
+        f"the default is `{plain(default)}`",
     )
-
-
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(default))
-
-
-def _found(value: Any) -> str:
-    return f"`{plain(value)}`" if isinstance(value, list) else describe(value)
-
-
-def _type_words(default: Any) -> str:
-    match default:
-        case bool():
-            return "`true` or `false`"
-        case int():
-            return "a whole number"
-        case float():
-            return "a number"
-        case list():
-            kinds = dict.fromkeys(_type_words(item) for item in default)
-            return f"a list, each item {' or '.join(kinds)}," if kinds else "a list"
-    return "text"

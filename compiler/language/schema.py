@@ -28,7 +28,7 @@ SECTIONS = (
 )
 """Every key of the top level, in canonical order; `x-*` is free."""
 
-LIBRARY_SECTIONS = ("spec", "name", "summary", "imports", "blocks")
+LIBRARY_SECTIONS = ("spec", "name", "imports", "blocks")
 
 EDITION = "v1"
 
@@ -40,11 +40,12 @@ class ParamModel(Section):
     """A parameter of the spec: `width: 64` or `{value: 64, min: 8, max: 512, doc: ...}`."""
 
     title: ClassVar[str] = "a parameter"
+    expects: ClassVar[str] = "a value or a map"
 
-    value: Any = Field(description="the value that `--set` and variants may change")
-    min: float | None = Field(default=None, description="the least allowed value")
-    max: float | None = Field(default=None, description="the greatest allowed value")
-    doc: str | None = Field(default=None, description="what it means, for people")
+    value: Any = Field(description="The value that `--set` and variants may change.")
+    min: float | None = Field(default=None, description="The least allowed value.")
+    max: float | None = Field(default=None, description="The greatest allowed value.")
+    doc: str | None = Field(default=None, description="What it means, for people.")
 
     @classmethod
     def desugar(cls, data: Any) -> Any:
@@ -56,9 +57,9 @@ class DimModel(Section):
 
     title: ClassVar[str] = "a size in `dims`"
 
-    min: int = Field(default=1, ge=1, description="the least size")
-    max: int | None = Field(default=None, ge=1, description="the greatest size")
-    multiple_of: int = Field(default=1, ge=1, description="what the size is a multiple of")
+    min: int = Field(default=1, ge=1, description="The least size.")
+    max: int | None = Field(default=None, ge=1, description="The greatest size.")
+    multiple_of: int = Field(default=1, ge=1, description="What the size is a multiple of.")
 
 
 class InputModel(Section):
@@ -126,10 +127,10 @@ class ExpectModel(Section):
 
     title: ClassVar[str] = "`expect`"
 
-    parameters: dict[str, int] = Field(default={}, description="trained numbers, by network")
-    flops: dict[str, int] = Field(default={}, description="operations a sample, by network")
+    parameters: dict[str, int] = Field(default={}, description="Trained numbers, by network.")
+    flops: dict[str, int] = Field(default={}, description="Operations a sample, by network.")
     outputs: dict[str, str] = Field(
-        default={}, description="type of an output: `classifier.logits: f32[B, 10]`"
+        default={}, description="Type of an output: `classifier.logits: f32[B, 10]`."
     )
 
 
@@ -137,9 +138,12 @@ class LintModel(Section):
     """Suppressed lints, each with a reason: `lint: {L909: small on purpose}`."""
 
     title: ClassVar[str] = "`lint`"
+    expects: ClassVar[str] = "a map from codes to reasons"
 
-    reasons: dict[str, Reason] = Field(description="why a lint does not matter here, by code")
+    reasons: dict[str, Reason] = Field(
+        default={}, description="why a lint does not matter here, by code"
+    )
 
     @classmethod
     def desugar(cls, data: Any) -> Any:
-        return {"reasons": data}
+        return {"reasons": data} if isinstance(data, dict) else super().desugar(data)

@@ -17,16 +17,15 @@ from ..objectives.registry import OBJECTIVES
 from ..objectives.section import OneKey, Section
 from ..objectives.training import Training
 from ..source import Located
-from ..suggest import did_you_mean
 from .blocks import Block, BlockReader
 from .describe import describe
 from .elaborate import Elaborator
 from .evaluate import FAILED, Origins, Scope
 from .expect import check_expectations
-from .imports import Importer, check_edition
-from .layers import NAME, Layer, Reader
+from .header import check_spec_header
+from .imports import Importer
+from .layers import NAME, has_broken
 from .liveness import (
-    has_broken,
     report_dead_layers,
     report_unused_blocks,
     report_unused_dims,
@@ -34,7 +33,7 @@ from .liveness import (
     report_unused_params,
 )
 from .params import Choices, ParamReader
-from .schema import SECTIONS, ExpectModel, LintModel, NetworkModel
+from .schema import ExpectModel, LintModel, NetworkModel
 from .validate import Validator
 
 S = TypeVar("S", bound=Section)
@@ -82,7 +81,8 @@ class SpecReader:
     def read(self, folder: Path) -> Spec:
         """The spec; every mistake is in the sink."""
         validator = Validator(self.located, self.sink, Origins())
-        self._check_header()
+        check_spec_header(self.located, self.sink)
+        self._check_summary()
         params = ParamReader(self.located, self.sink, validator)
         env = params.params(self.choices)
         if len(env) < len(self._declared("params")):
@@ -96,8 +96,8 @@ class SpecReader:
         failed |= {str(name) for name in self._declared("blocks") if name not in own}
         elaborator = Elaborator(self.located, self.sink, env, dims, blocks, failed)
         graphs = self._networks(validator, elaborator, own)
-        report_unused_params(self.located, self.sink)
-        report_unused_dims(self.located, dims, self.sink)
+        report_unused_params(params.sound_params, self.located, self.sink)
+        report_unused_dims(params.sound_dims, self.located, self.sink)
         expect = self._section(ExpectModel, "expect", validator, env)
         if expect and not self.broken & {"params", "networks"}:
             check_expectations(expect, graphs, dims, self.located, self.sink)
@@ -110,8 +110,8 @@ class SpecReader:
             dims=dims,
             data=self._bound(Data, "data", validator, env),
             objective=self._objective(validator, env),
-            training=self._bound(Training, "training", validator, env) or Training(),
-            export=self._bound(Export, "export", validator, env) or Export(),
+            training=self._sound(Training, "training", validator, env),
+            export=self._sound(Export, "export", validator, env),
             lint=lint.reasons if lint else {},
             graphs=graphs,
             broken=frozenset(self.broken),
@@ -123,40 +123,13 @@ class SpecReader:
         data = self.located.data.get(section)
         return data if isinstance(data, Mapping) else {}
 
-    def _check_header(self) -> None:
-        for key in self.located.data:
-            if key not in SECTIONS and not str(key).startswith("x-"):
-                self.sink.add(
-                    Code.S101,
-                    f"unknown section `{key}`",
-                    self.located.key((key,)),
-                    help=did_you_mean(str(key), SECTIONS, "section"),
-                )
-        check_edition(self.located, self.sink)
-        self._check_name()
+    def _check_summary(self) -> None:
         summary = self.located.data.get("summary")
         if summary is not None and (not isinstance(summary, str) or "\n" in summary):
             self.sink.add(
                 Code.S102,
                 f"`summary` expects one line of text, found {describe(summary)}",
                 self.located.span(("summary",)),
-            )
-
-    def _check_name(self) -> None:
-        name = self.located.data.get("name")
-        if name is None:
-            self.sink.add(
-                Code.S102,
-                "a spec needs `name`",
-                self.located.span(()),
-                help="add `name:` with a snake_case name; output folders carry it",
-            )
-        elif not isinstance(name, str) or not NAME.match(name) or name != name.lower():
-            self.sink.add(
-                Code.S102,
-                f"`name` expects a snake_case name, found {describe(name)}",
-                self.located.span(("name",)),
-                help="use lower-case letters, digits and underscores",
             )
 
     # Blocks and networks
@@ -177,34 +150,36 @@ class SpecReader:
             self._networks_missing(data)
             return {}
         for name, body in data.items():
-            model = validator.read(NetworkModel, body, ("networks", name))
-            good = self._network_name(name) and model is not None and "params" not in self.broken
-            graph = elaborator.network(name, model) if good and model else None
+            with self.sink.stage(f"network `{name}`"):
+                graph = self._network(name, body, validator, elaborator)
             if graph is None:
                 self.broken.add("networks")
-            else:
-                report_dead_layers(graph, self.located, self.sink)
             elaborator.graphs[name] = graph
-        blocks = elaborator.blocks
-        layers = self._parsed(data, blocks)
-        parts = [*layers.values(), *(block.layers for block in own.values())]
-        if len(layers) < len(data) or any(has_broken(part) for part in parts):
-            return elaborator.graphs  # a layer with a mistake may be the one that uses a block
-        imported = {name: block for name, block in blocks.items() if name not in own}
-        report_unused_blocks(own, layers, self.sink)
-        report_unused_imports(self.located, imported, own, layers, self.sink)
+        self._unused(elaborator, own)
         return elaborator.graphs
 
-    def _parsed(
-        self, data: Mapping[str, Any], blocks: Mapping[str, Block]
-    ) -> dict[str, tuple[Layer, ...]]:
-        """The layers of every network, for questions about names; mistakes are known by now."""
-        reader = Reader(Scope({}, self.located, Sink()), frozenset(blocks))
-        return {
-            name: reader.read(body["layers"], ("networks", name, "layers"))
-            for name, body in data.items()
-            if isinstance(body, dict) and isinstance(body.get("layers"), list)
+    def _network(
+        self, name: str, body: Any, validator: Validator, elaborator: Elaborator
+    ) -> Graph | None:
+        model = validator.read(NetworkModel, body, ("networks", name))
+        good = self._network_name(name) and "params" not in self.broken
+        graph = elaborator.network(name, body, model if good else None)
+        if graph:
+            report_dead_layers(graph, self.located, self.sink)
+        return graph
+
+    def _unused(self, elaborator: Elaborator, own: Mapping[str, Block]) -> None:
+        layers = {name: read for name, read in elaborator.layers.items() if read is not None}
+        parts = [*layers.values(), *(block.layers for block in own.values())]
+        if len(layers) < len(elaborator.layers) or any(has_broken(part) for part in parts):
+            return  # a layer with a mistake may be the one that uses a block
+        imported = {
+            name: block
+            for name, block in elaborator.blocks.items()
+            if name not in own and name.partition(".")[0] not in elaborator.failed_imports
         }
+        report_unused_blocks(own, layers, self.sink)
+        report_unused_imports(self.located, imported, own, layers, self.sink)
 
     def _networks_missing(self, data: Any) -> None:
         self.broken.add("networks")
@@ -232,6 +207,22 @@ class SpecReader:
         self, model: type[S], key: str, validator: Validator, env: Mapping[str, Any]
     ) -> S | None:
         return None if self.networks_only else self._section(model, key, validator, env)
+
+    def _sound(self, model: type[S], key: str, validator: Validator, env: Mapping[str, Any]) -> S:
+        """The section, or of one with mistakes the settings without: they are checked further.
+
+        model: one whose settings all have defaults.
+        """
+        section = self._bound(model, key, validator, env)
+        if section is not None or key not in self.broken:
+            return section or model()
+        quiet, good = Validator(self.located, Sink(), Origins()), {}
+        scope = Scope(env, self.located, quiet.sink)
+        for name, given in self._declared(key).items():
+            value = scope.evaluate(given, (key, name))
+            if value is not FAILED and quiet.read(model, {name: value}, (key,)):
+                good[name] = value
+        return quiet.read(model, good, (key,)) or model()
 
     def _section(
         self, model: type[S], key: str, validator: Validator, env: Mapping[str, Any]

@@ -34,17 +34,27 @@ class Validator:
     sink: Sink
     origins: Origins
 
-    def read(self, model: type[S], data: Any, path: Key) -> S | None:
-        """The section at `path`, or None where mistakes were reported."""
+    def read(self, model: type[S], data: Any, path: Key, what: str = "") -> S | None:
+        """The section at `path`, or None where mistakes were reported.
+
+        what: the setting that it is the value of, in words; else the model's title.
+        """
         data = model.desugar(data)
         if not isinstance(data, Mapping):
-            self._wrong(path, f"{model.title} expects a map, found {describe(data)}")
+            self._no_map(model, data, path, what)
             return None
         before = self.sink.errors
         values = self._fields(model, data, path)
         self._unknown_keys(model, data, path)
         section = self._construct(model, values, path)
         return section if self.sink.errors == before else None
+
+    def _no_map(self, model: type[Section], data: Any, path: Key, what: str) -> None:
+        has_words = model.expects != Section.expects
+        subject = what if what and has_words else model.title
+        is_text = model.expects.startswith("a number") and isinstance(data, str)
+        hint = _number_for(data) if is_text else None
+        self._wrong(path, f"{subject} expects {model.expects}, found {describe(data)}", hint)
 
     def _fields(self, model: type[Section], data: Mapping[str, Any], path: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -56,31 +66,39 @@ class Validator:
                 values[key] = self.choose(inline, _chosen(model, data), path, beside)
             elif key in data:
                 kind = _annotated(info)
-                values[key] = self._convert(kind, data[key], (*path, key))
+                values[key] = self._convert(
+                    kind, data[key], (*path, key), f"`{key}` of {model.title}"
+                )
             elif info.is_required():
                 if not self._misspelt(model, key, data):
                     self._missing(model, key, path)
                 values[key] = FAILED
         return values
 
-    def _convert(self, kind: Any, value: Any, path: Key) -> Any:
-        kind, choice = _strip(kind)
-        if value is None and kind is not None and _is_optional(kind):
+    def _convert(self, kind: Any, value: Any, path: Key, what: str) -> Any:
+        inner, choice = _strip(kind)
+        if value is None and (_is_optional(kind) or _is_optional(inner)):
             return None
-        kind = _without_none(kind)
+        kind = _without_none(inner)
         if choice:
             return self.choose(choice, value, path)
         if isinstance(kind, type) and issubclass(kind, Section):
-            section = self.read(kind, value, path)
+            section = self.read(kind, value, path, what)
             return FAILED if section is None else section
         origin, args = get_origin(kind), get_args(kind)
         if origin in (list, tuple) and isinstance(value, list) and args:
-            items = [self._convert(args[0], v, (*path, i)) for i, v in enumerate(value)]
+            items = [
+                self._convert(args[0], v, (*path, i), f"item {i + 1} of {what}")
+                for i, v in enumerate(value)
+            ]
             if any(item is FAILED for item in items):
                 return FAILED
             return tuple(items) if origin is tuple else items
         if origin is dict and isinstance(value, dict):
-            entries = {k: self._convert(args[1], v, (*path, k)) for k, v in value.items()}
+            entries = {
+                k: self._convert(args[1], v, (*path, k), f"`{k}` of {what}")
+                for k, v in value.items()
+            }
             return FAILED if any(v is FAILED for v in entries.values()) else entries
         return value
 
@@ -170,11 +188,22 @@ class Validator:
         return None
 
     def _leaf(self, details: ErrorDetails, path: Key, title: str) -> None:
-        place = (*path, *details["loc"])
+        place = self._place(path, details["loc"])
+        end = details.get("ctx", {}).get("end")
         field = f"`{details['loc'][-1]}`" if details["loc"] else title
         if details["loc"] and isinstance(details["loc"][-1], int):
             field = f"item {details['loc'][-1] + 1} of `{details['loc'][0]}`"
+        if end:  # of a number that moves
+            place, field = (*place, end), f"`{end}` of {field}"
         self._wrong(place, wrong_value(field, title, details), wrong_value_help(details))
+
+    def _place(self, path: Key, loc: Key) -> Key:
+        """Where a field stands: a shorthand leaves out parts of the way to it."""
+        for part in loc:
+            inner = (*path, part)
+            if inner in self.located.spans:
+                path = inner
+        return path
 
     def _wrong(
         self,
@@ -192,7 +221,8 @@ def wrong_value(field: str, owner: str, details: ErrorDetails) -> str:
     """The message for one leaf that pydantic refused."""
     if details["type"] == "value_error":
         return f"{field} of {owner}: {expected(details)}"
-    return f"{field} of {owner} expects {expected(details)}, found {describe(details['input'])}"
+    found = details.get("ctx", {}).get("found", details["input"])
+    return f"{field} of {owner} expects {expected(details)}, found {describe(found)}"
 
 
 def wrong_value_help(details: ErrorDetails) -> str | None:

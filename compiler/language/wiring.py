@@ -11,11 +11,13 @@ from ..ir.graph import Value
 from ..ops.base import Port
 from ..source import Key
 from ..suggest import did_you_mean, suggest
+from .copy_source import names_copy, read_copy
 from .describe import describe
-from .evaluate import FAILED
+from .evaluate import FAILED, expression_names
 from .frames import UNKNOWN, Bound, Frame, Unknown, Wire
 
-INDEXED = frozenset({"of", "at", "port"})
+ABSENT = Unknown()
+"""Stands for a copy that is not there, read by a layer without copies: no mistake."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Wirer:
             return Wiring(())
         if not given:
             return self._default(ports)
-        if isinstance(source, Mapping) and not self.is_indexed(source):
+        if isinstance(source, Mapping) and not names_copy(source, [port.name for port in ports]):
             return self._named(source, ports, place)
         if isinstance(source, list):
             return self._list(source, ports, place)
@@ -138,7 +140,7 @@ class Wirer:
 
     def source(self, source: Any, place: Key) -> Wire:
         """The value that `name`, `name.port`, `name.2.port` or `{of, at, port}` stands for."""
-        if isinstance(source, Mapping) and self.is_indexed(source):
+        if isinstance(source, Mapping) and names_copy(source):
             return self._indexed(source, place)
         if not isinstance(source, str):
             self.frame.scope.report(
@@ -149,11 +151,23 @@ class Wirer:
             return self._previous(place)
         return self._path(source.split("."), place)
 
-    def is_indexed(self, source: Mapping[str, Any]) -> bool:
-        return "of" in source and "at" in source and not source.keys() - INDEXED
+    def passed(self, source: Any, ports: Sequence[Port], *, given: bool) -> Wire | None:
+        """What a layer without copies passes on: its first input, or what stands before the layer.
+
+        None where nothing stands before it.
+        """
+        wires = self.wire(source, ports, given=given).wires
+        if wires and wires[0] is not None and wires[0] is not ABSENT:
+            return wires[0]
+        return self.frame.prev.first if self.frame.prev else None
 
     def _indexed(self, source: Mapping[str, Any], place: Key) -> Wire:
-        at = self.frame.scope.evaluate(source["at"], (*place, "at"))
+        copy = read_copy(source, place, self.frame.scope)
+        if copy is None:
+            return UNKNOWN
+        if expression_names(copy.at) & self.frame.unbound:
+            return UNKNOWN if self.named(copy.of, (*place, "of")) is None else ABSENT
+        at = self.frame.scope.evaluate(copy.at, (*place, "at"))
         if at is FAILED:
             return UNKNOWN
         if isinstance(at, bool) or not isinstance(at, int):
@@ -161,25 +175,31 @@ class Wirer:
                 Code.E202, f"`at` expects a whole number, found {describe(at)}", (*place, "at")
             )
             return UNKNOWN
-        port = [str(source["port"])] if "port" in source else []
-        return self._path([str(source["of"]), str(at), *port], place)
+        return self._path([copy.of, str(at), *([copy.port] if copy.port else [])], place)
 
     def _path(self, parts: list[str], place: Key) -> Wire:
         bound = self.named(parts[0], place)
         rest = parts[1:]
         if bound is None:
             return UNKNOWN
-        if rest and rest[0].lstrip("-").isdigit() and bound.copies:
-            index = int(rest[0])
-            if not 0 <= index < len(bound.copies):
-                self.frame.scope.report(
-                    Code.G301,
-                    f"`{parts[0]}` has the copies 0 to {len(bound.copies) - 1}, found `{index}`",
-                    place,
-                )
-                return UNKNOWN
-            bound, rest = bound.copies[index], rest[1:]
+        if bound.copies is not None and is_copy(rest):
+            copy = self.copy(bound, parts[0], int(rest[0]), place)
+            if copy is None:
+                return ABSENT if self.frame.unbound else UNKNOWN
+            bound, rest = copy, rest[1:]
         return self._port(bound, ".".join(parts), rest, place)
+
+    def copy(self, bound: Bound, name: str, index: int, place: Key) -> Bound | None:
+        """One copy of a repeated layer; None, and a mistake, where there is none of this number."""
+        copies = bound.copies or ()
+        if 0 <= index < len(copies):
+            return copies[index]
+        if not self.frame.unbound:
+            have = f"the copies 0 to {len(copies) - 1}" if copies else "no copies here"
+            step = "copies are counted from 0" if copies else f"read `{name}`, what it passes on"
+            message = f"`{name}` has {have}, found `{index}`"
+            self.frame.scope.report(Code.G301, message, place, help=step)
+        return None
 
     def _port(self, bound: Bound, text: str, rest: list[str], place: Key) -> Wire:
         if not rest:
@@ -199,28 +219,30 @@ class Wirer:
     def named(self, name: str, place: Key) -> Bound | None:
         """What a name stands for, or None where it was reported."""
         bound = self.frame.lookup(name)
-        if bound and bound.dropped:
-            self.frame.scope.report(
-                Code.G301,
-                f"`{name}` is left out here by `when`, with `else: none`",
-                place,
-                help="give it an `else` that names what stands for it",
-            )
-            return None
-        if bound:
+        if bound and not bound.dropped and not name.isdigit():
             return bound
+        message, step, code = self._unnamed(name, bound)
+        self.frame.scope.report(code, message, place, help=step)
+        return None
+
+    def _unnamed(self, name: str, bound: Bound | None) -> tuple[str, str, Code]:
+        """Why a name stands for nothing, and the next step."""
+        if name.isdigit():
+            message = f"expected the name of a layer, `{name}` is a number"
+            return message, "give that layer a word as its `id`", Code.G301
+        if bound:
+            step = "give it an `else` that names what stands for it, or read another layer"
+            return f"`{name}` {bound.dropped}", step, Code.G301
         if any(name in frame.later for frame in self.frame.chain()):
-            self.frame.scope.report(
-                Code.G302,
-                f"`{name}` is defined further down; a layer reads only earlier layers",
-                place,
-                help="move the definition up, or read another layer",
-            )
-            return None
-        visible = self.frame.visible()
+            message = f"`{name}` is defined further down; a layer reads only earlier layers"
+            return message, "move the definition up, or read another layer", Code.G302
+        visible = [other for other in self.frame.visible() if not other.isdigit()]
         step = did_you_mean(name, visible, "layer")
         if suggest(name, visible) is None:
             step += "; `id` gives another layer a name"
-        message = f"unknown layer or input `{name}`"
-        self.frame.scope.report(Code.G301, message, place, help=step)
-        return None
+        return f"unknown layer or input `{name}`", step, Code.G301
+
+
+def is_copy(parts: Sequence[str]) -> bool:
+    """Whether what follows a name begins with the number of a copy: `2` of `down.2.skip`."""
+    return bool(parts) and parts[0].removeprefix("-").isdecimal()

@@ -29,9 +29,7 @@ def suppress(sink: Sink, reasons: Mapping[str, str], located: Located, *, comple
         complete: every warning is in; a reason without a warning is then itself reported (G303).
     """
     found = {diagnostic.code.name for diagnostic in sink}
-    sink.diagnostics = [
-        d for d in sink if d.code.name not in reasons or d.severity is Severity.ERROR
-    ]
+    sink.drop_warnings(reasons)
     for code in reasons:
         _check_code(code, code in found or not complete, sink, located)
 

@@ -36,6 +36,7 @@ class Shift(Augmentation):
 
     name: ClassVar[str] = "shift"
     title: ClassVar[str] = "the augmentation `shift`"
+    expects: ClassVar[str] = "a number or a map"
 
     pixels: int = Field(ge=1, description="The largest move along each axis, in pixels.")
 
@@ -50,6 +51,7 @@ class Noise(Augmentation):
 
     name: ClassVar[str] = "noise"
     title: ClassVar[str] = "the augmentation `noise`"
+    expects: ClassVar[str] = "a number or a map"
     moves_pixels: ClassVar[bool] = False
 
     std: float = Field(gt=0, description="Standard deviation, in units of the network's input.")

@@ -1,4 +1,7 @@
-"""What an objective is, and what it is checked against."""
+"""What an objective is, and what it is checked against.
+
+runtime/objectives has the training step of each, under the same file name.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +37,7 @@ class Context:
 
     def report(self, problem: Problem, path: Key) -> None:
         """Report a problem of the section at `path`."""
-        self.sink.add(
-            problem.code,
-            problem.message,
-            self.span((*path, *problem.path)),
-            problem.label,
-            help=problem.help,
-        )
+        problem.report(path, self.span, self.sink)
 
     def label(self, path: Key, text: str) -> tuple[Label, ...]:
         """A second place to show, if it has one."""
@@ -61,10 +58,7 @@ class Context:
 
 
 class Objective(Section):
-    """A recipe that ties networks to data fields; it yields programs.
-
-    runtime/objectives has the training step of each, under the same file name.
-    """
+    """A recipe that ties networks to data fields; it yields programs."""
 
     name: ClassVar[str]
     optimizer_roles: ClassVar[tuple[str, ...]] = ()

@@ -82,28 +82,4 @@ class Data(Section):
 
     def merged_fields(self) -> dict[str, Field]:
         """Every field by name: what the source knows, overridden by what the spec says."""
-        known = self.source.known_fields()
-        return {
-            name: _override(known.get(name), self.fields.get(name))
-            for name in {**known, **self.fields}
-        }
-
-
-def _override(known: Field | None, given: Field | None) -> Field:
-    """A field of the source with settings of the spec; these replace what they exclude, too."""
-    if known is None or given is None:
-        field = given or known
-        assert field is not None
-        return field
-    settings = {key: getattr(given, key) for key in given.model_fields_set}
-    replaced = {_OPPOSITES[key] for key in settings if key in _OPPOSITES}
-    kept = {key: getattr(known, key) for key in known.model_fields_set - replaced}
-    return Field(**{**kept, **settings})
-
-
-_OPPOSITES = {
-    "scale": "normalize",
-    "normalize": "scale",
-    "below": "classes",
-    "classes": "below",
-}
+        return self.source.merged(self.fields)

@@ -9,7 +9,7 @@ from pydantic import Field as Setting
 
 from ..diagnostics import Code
 from ..suggest import did_you_mean
-from .problem import Problem
+from .problem import FIRST, Problem, repeats
 from .section import Section
 
 OPSETS = (18, 20, 22)
@@ -48,11 +48,22 @@ class Export(Section):
                 f"`precision` of an export can only be `float32`, found `{self.precision}`",
                 ("precision",),
             )
-        for index, name in enumerate(self.programs or ()):
-            if programs is not None and name not in programs:
+        yield from self._wrong_programs(programs)
+
+    def _wrong_programs(self, known: Sequence[str] | None) -> Iterator[Problem]:
+        wanted = self.programs or []
+        for index, name in enumerate(wanted):
+            if known is not None and name not in known and name not in wanted[:index]:
                 yield Problem(
                     Code.O501,
                     f"the objective has no program `{name}`",
                     ("programs", index),
-                    help=did_you_mean(name, programs, "program"),
+                    help=did_you_mean(name, known, "program"),
                 )
+        for index, first in repeats(wanted):
+            yield Problem(
+                Code.S102,
+                f"`programs` expects different programs, found `{wanted[index]}` twice",
+                ("programs", index),
+                also=(("programs", first), FIRST),
+            )

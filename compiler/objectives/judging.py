@@ -12,13 +12,16 @@ from ..ir.shapes import TensorType
 from ..source import Key
 from ..suggest import did_you_mean
 from .base import Context
-from .fields import Interval
+from .fields import Field
 from .losses import Loss, WeightedLoss, class_count
 from .metrics import Metric
 from .problem import Problem
 
 if TYPE_CHECKING:
     from .supervised import Supervised
+
+SLACK = 1e-6
+"""How far outside [0, 1] rounding may put the end of a range."""
 
 
 def check_loss(
@@ -94,23 +97,33 @@ def _check_types(
             also=maker,
         )
         return
-    _check_range(loss, field.interval(), context, path)
+    _check_range(loss, field, context, path)
     problem = loss.setting_problem(output)
     if problem:
         context.misfit(problem, path)
     _check_class_count(loss, output, maker, context, path)
 
 
-def _check_range(loss: Loss, interval: Interval, context: Context, path: Key) -> None:
-    """Yes-or-no targets are probabilities; an end that is not known is no mistake."""
-    low, high = interval
-    if loss.kind != "binary" or not (0 > low > -math.inf or 1 < high < math.inf):
+def _check_range(loss: Loss, field: Field, context: Context, path: Key) -> None:
+    """Yes-or-no targets are probabilities; the data is checked against what their field says."""
+    low, high = field.interval()
+    if loss.kind != "binary" or (low >= -SLACK and high <= 1 + SLACK):
         return
+    told = math.isfinite(low) and math.isfinite(high)
+    found = f"in [{low:g}, {high:g}]" if told else f"of {field.dtype} without a range"
     context.misfit(
-        f"`{loss.name}` expects targets in [0, 1], found `{loss.target}` in [{low:g}, {high:g}]",
+        f"`{loss.name}` expects targets in [0, 1], found `{loss.target}` {found}",
         (*path, "target"),
-        f"give the field `{loss.target}` `below: 2` if it holds 0 and 1, or `scale: [0, 1]`",
+        f"give the field `{loss.target}` {_answers(field, told)}",
     )
+
+
+def _answers(field: Field, told: bool) -> str:
+    """The setting that makes a field's values probabilities. told: whether its range is known."""
+    if not told and field.element_type.is_float:
+        return "`range: [0, 1]`, which the data is checked against"
+    scale = "`scale: [0, 1]`" if told else "its `range` and `scale: [0, 1]`"
+    return f"`below: 2` if it holds 0 and 1, or {scale}"
 
 
 def _maker(graph: Graph, output: str) -> tuple[Label, ...]:

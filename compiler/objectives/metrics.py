@@ -54,6 +54,7 @@ class TopK(Metric):
 
     name: ClassVar[str] = "top_k"
     title: ClassVar[str] = "the metric `top_k`"
+    expects: ClassVar[str] = "a whole number or a map"
     kinds: ClassVar[tuple[Kind, ...]] = ("classes",)
 
     k: int = Field(default=5, ge=1, description="How many of the highest scores count.")
@@ -86,9 +87,13 @@ class F1(Metric):
         description="macro: the mean over classes; micro: over all answers; weighted: by support.",
     )
 
+    @property
+    def figure(self) -> str:
+        return self.name if self.average == "macro" else f"{self.name}_{self.average}"
+
 
 class Mae(Metric):
-    """The mean absolute error, in the units of the target as the network sees it."""
+    """The mean absolute error, in the raw units of the target."""
 
     name: ClassVar[str] = "mae"
     title: ClassVar[str] = "the metric `mae`"
@@ -97,7 +102,7 @@ class Mae(Metric):
 
 
 class Rmse(Metric):
-    """The root of the mean squared error, in the units of the target as the network sees it."""
+    """The root of the mean squared error, in the raw units of the target."""
 
     name: ClassVar[str] = "rmse"
     title: ClassVar[str] = "the metric `rmse`"

@@ -10,6 +10,7 @@ from ..ops.activations import Sigmoid
 from ..ops.rescale import Rescale
 from ..ops.softmax import Softmax
 from .base import Context
+from .fields import Field
 from .losses import Loss
 
 
@@ -56,6 +57,11 @@ class ProgramBuilder:
     def probabilities(self, loss: Loss, logits: Value, name: str) -> Value:
         """Softmax over axis 1, or sigmoid for yes-or-no questions."""
         return self._add(name, Softmax(axis=1) if loss.kind == "classes" else Sigmoid(), logits)
+
+    def raw(self, field: Field, x: Value, name: str) -> Value:
+        """Network numbers in the raw units of a field."""
+        shift, factor = field.inverse()
+        return self._add(name, Rescale(shift=tuple(shift), factor=tuple(factor)), x)
 
     def _add(self, name: str, op: Operator, x: Value) -> Value:
         path = fresh(name, self._taken)

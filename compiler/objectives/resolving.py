@@ -10,6 +10,7 @@ from ..ir.dims import Symbol
 from ..source import Key, Span
 from ..suggest import did_you_mean
 from .data import Data
+from .field_checks import field_problems
 from .fields import Field
 from .problem import Problem
 
@@ -32,7 +33,7 @@ def resolve_fields(
     for name, field in merged.items():
         problems = _problems(field, name, data, merged, dims)
         for problem in problems:
-            _report(problem, (*DATA, "fields", name), span, sink)
+            problem.report((*DATA, "fields", name), span, sink)
         if not problems:
             good[name] = field
     _check_source(data, list(merged), span, sink)
@@ -100,7 +101,7 @@ def _field(
                 ("shape", index),
                 help=f"declare it: `dims: {{{size}: {{min: 1}}}}`; `B` is the batch",
             )
-    yield from field.problems()
+    yield from field_problems(field)
     if field.lengths is not None:
         yield from _lengths(field, field.lengths, name, fields)
 
@@ -142,14 +143,9 @@ def _check_source(
             f"`data` needs `fields`: the source `{source.name}` does not tell what it holds",
             help="describe each: `image: {shape: [B, 1, 28, 28], dtype: uint8, scale: [0, 1]}`",
         )
-        _report(problem, DATA, span, sink)
+        problem.report(DATA, span, sink)
         return
     for problem in source.problems(fields):
-        _report(problem, place, span, sink)
+        problem.report(place, span, sink)
     for problem in data.problems():
-        _report(problem, DATA, span, sink)
-
-
-def _report(problem: Problem, path: Key, span: Callable[[Key], Span | None], sink: Sink) -> None:
-    place = span((*path, *problem.path))
-    sink.add(problem.code, problem.message, place, problem.label, help=problem.help)
+        problem.report(DATA, span, sink)

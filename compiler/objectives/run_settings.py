@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..diagnostics import Code
-from ..suggest import did_you_mean
+from ..suggest import did_you_mean, listing
 from .base import Context, Objective
 from .data import Data
 from .export import Export
+from .obstacles import check_plan
+from .parameter_checks import check_parameters
 from .problem import Problem
 from .training import Training
 
@@ -21,6 +23,9 @@ def check_training(
         context.report(problem, ("training",))
     for problem in _against(training, objective, data) if objective else ():
         context.report(problem, ("training",))
+    for problem in check_plan(training, context):
+        context.report(problem, ("training",))
+    check_parameters(training, objective, context)
 
 
 def check_export(export: Export, objective: Objective | None, context: Context) -> None:
@@ -30,6 +35,18 @@ def check_export(export: Export, objective: Objective | None, context: Context) 
 
 
 def _against(training: Training, objective: Objective, data: Data | None) -> Iterator[Problem]:
+    yield from _roles(training, objective)
+    yield from _form(training)
+    watched = training.checkpoint.best
+    if watched is not None:
+        yield from _watched("best", watched, ("checkpoint", "best"), objective, data)
+    if training.early_stopping is not None:
+        figure, path = training.early_stopping.figure, ("early_stopping",)
+        yield from _watched("early_stopping", figure, path, objective, data)
+
+
+def _roles(training: Training, objective: Objective) -> Iterator[Problem]:
+    """Whether the optimizers are those that the objective has."""
     roles = objective.optimizer_roles
     if training.optimizers and not roles:
         yield Problem(
@@ -46,21 +63,38 @@ def _against(training: Training, objective: Objective, data: Data | None) -> Ite
             f"{objective.title} expects `optimizers` for {wanted}, found {found}",
             ("optimizers",),
         )
-    best = training.checkpoint.best
-    if best is None:
-        return
-    figures = ["loss", *objective.figures()]
-    if best not in figures:
-        yield Problem(
-            Code.O501,
-            f"`best` expects `loss` or a metric of the objective, found `{best}`",
-            ("checkpoint", "best"),
-            help=did_you_mean(best, figures, "metric"),
-        )
+
+
+def _form(training: Training) -> Iterator[Problem]:
+    """Whether torch has the optimizers in the form that the plan asks for."""
+    form = training.plan.optimizer
+    for _, optimizer in training.all_optimizers():
+        if form is not None and form not in optimizer.implementations:
+            yield Problem(
+                Code.O502,
+                f"`plan.optimizer` expects a form that `{optimizer.name}` has, found `{form}`",
+                ("plan", "optimizer"),
+                help=f"choose one of {listing(optimizer.implementations)}, or remove it",
+            )
+
+
+def _watched(
+    key: str, figure: str, path: tuple[str, ...], objective: Objective, data: Data | None
+) -> Iterator[Problem]:
+    """Whether a setting that follows a figure of the validation samples can do so."""
     if data and not data.split.validation:
         yield Problem(
             Code.O502,
-            f"`best: {best}` is chosen on validation samples, and the split has none",
-            ("checkpoint", "best"),
+            f"`{key}` follows `{figure}` on validation samples, and the split has none",
+            path,
             help="add `split: {validation: 0.1}` to `data`",
+        )
+        return
+    figures = ["loss", *objective.figures()]
+    if figure not in figures:
+        yield Problem(
+            Code.O501,
+            f"`{key}` expects `loss` or a metric of the objective, found `{figure}`",
+            path,
+            help=did_you_mean(figure, figures, "metric"),
         )

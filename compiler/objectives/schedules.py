@@ -13,11 +13,12 @@ from .section import Section
 class Schedule(Section):
     """A number that moves from `start` to `end` over `steps` optimizer steps and then stays.
 
-    A plain number is the schedule that never moves. Both ends of an exponential curve must be
-    above zero.
+    A plain number is the schedule that never moves. Limits hold for both ends, but a learning rate
+    may begin or end at 0. Both ends of an exponential curve must be above 0.
     """
 
-    title: ClassVar[str] = "schedule"
+    title: ClassVar[str] = "a schedule"
+    expects: ClassVar[str] = "a number or a schedule `{start, end, steps}`"
 
     start: float = Field(description="The value at the first step.")
     end: float = Field(description="The value from step `steps` on.")

@@ -29,10 +29,21 @@ class Section(BaseModel):
     title: ClassVar[str] = "section"
     """What messages call it: "unknown key `lr2` in the optimizer `adamw`"."""
 
+    expects: ClassVar[str] = "a map"
+    """What messages say that it is written as."""
+
     @classmethod
     def desugar(cls, data: Any) -> Any:
         """Rewrite a shorthand into a map; anything else is returned as it is."""
         return {} if data is None else data
+
+
+def listed(data: Any, *keys: str) -> Any:
+    """For `desugar`: the same map with a list where a single text stands at one of the keys."""
+    if not isinstance(data, Mapping):
+        return Section.desugar(data)
+    alone = {key: [data[key]] for key in keys if isinstance(data.get(key), str)}
+    return {**data, **alone}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field as Setting
 
 from ..diagnostics import Code
 from ..ir.graph import Graph, Value
+from ..ir.shapes import TensorType
 from ..source import Key
 from ..suggest import did_you_mean
 from .base import Context, Objective
@@ -15,15 +17,19 @@ from .binding import bind_inputs, field_name
 from .judging import check_loss, check_metric
 from .losses import Loss, WeightedLoss
 from .metrics import METRICS, Metric
+from .padding import check_padding
 from .problem import Problem
 from .program import ProgramBuilder, fresh
+from .repetition import check_repeats
 from .section import OneKey, Section
+from .units import check_units, raw_field
 
 
 class NetworkUse(Section):
     """A network, and which data fields its inputs take where their names differ."""
 
     title: ClassVar[str] = "`network`"
+    expects: ClassVar[str] = "the name of a network or a map"
 
     network: str = Setting(description="The name of a network.")
     inputs: dict[str, str] = Setting(
@@ -39,7 +45,8 @@ class Supervised(Objective):
     """Make the weighted sum of losses small, each of an output and a data field.
 
     Programs: `predict` takes the raw fields that the network reads and gives its outputs, with
-    `probabilities` for an output that `cross_entropy` or `bce_logits` judges.
+    `probabilities` for an output that `cross_entropy` or `bce_logits` judges. An output that is
+    compared with a field of `scale` or `normalize` by another loss is given in its raw units.
     """
 
     name: ClassVar[str] = "supervised"
@@ -86,13 +93,26 @@ class Supervised(Objective):
         return {v.name: field_name(v.name, self.network.inputs) for v in graph.inputs}
 
     def check(self, context: Context, path: Key) -> None:
+        graph = self._graph(context, path)
+        if graph is None:
+            return
+        types = bind_inputs(graph, self.network.inputs, context, (*path, "network"))
+        self._check_losses(graph, types, context, path)
+        for index, metric in enumerate(self.metrics):
+            check_metric(self, metric, graph, types, context, (*path, "metrics", index))
+        check_padding(graph, self.inputs(graph), self.losses, context)
+        self._check_names(graph, context, path)
+        self._check_augmentation(graph, context)
+
+    def _graph(self, context: Context, path: Key) -> Graph | None:
+        """The network that is trained; None where it or the data is missing, which is reported."""
         if not context.fields and not context.broken:
             context.misfit(
                 f"{self.title} needs `data`, which the spec does not have",
                 path,
                 "add `data: {source: ...}` with the fields that the network and losses read",
             )
-            return
+            return None
         graph = context.graphs.get(self.network.network)
         if graph is None:
             context.misfit(
@@ -100,28 +120,27 @@ class Supervised(Objective):
                 (*path, "network"),
                 did_you_mean(self.network.network, context.graphs, "network"),
             )
-            return
-        types = bind_inputs(graph, self.network.inputs, context, (*path, "network"))
+        return graph
+
+    def _check_losses(
+        self, graph: Graph, types: Mapping[str, TensorType] | None, context: Context, path: Key
+    ) -> None:
+        before = context.sink.errors
         for index, item in enumerate(self.losses):
             check_loss(item, graph, types, context, (*path, "losses", index))
-        for index, metric in enumerate(self.metrics):
-            check_metric(self, metric, graph, types, context, (*path, "metrics", index))
-        self._check_names(graph, context, path)
-        self._check_augmentation(graph, context)
+        if context.sink.errors == before:
+            check_units(self.losses, self.kept_outputs(graph), context, path)
 
     def _check_names(self, graph: Graph, context: Context, path: Key) -> None:
-        for index, name in enumerate(self.predict or ()):
-            if name not in graph.outputs:
+        kept = self.predict or []
+        for index, name in enumerate(kept):
+            if name not in graph.outputs and name not in kept[:index]:
                 context.misfit(
                     f"`predict` names the output `{name}`, which `{graph.name}` does not have",
                     (*path, "predict", index),
                     did_you_mean(name, graph.outputs, "output"),
                 )
-        labels = [metric.label for metric in self.metrics]
-        for index, label in enumerate(labels):
-            if label in labels[:index]:
-                problem = Problem(Code.O502, f"`metrics` has `{label}` twice", (index,))
-                context.report(problem, (*path, "metrics"))
+        check_repeats(self, context, path)
 
     def _check_augmentation(self, graph: Graph, context: Context) -> None:
         """Moving the pixels of an image apart from its per-pixel target would spoil both."""
@@ -164,10 +183,12 @@ class Supervised(Objective):
         named = self.probabilities(graph)
         outputs: dict[str, Value] = {}
         for name in self.kept_outputs(graph):
-            outputs[name] = results[name]
             loss = self.judge(name)
+            field = raw_field(loss, context.fields) if loss else None
+            x = results[name]
+            outputs[name] = builder.raw(field, x, f"{name}_raw") if field else x
             if loss and name in named:
-                outputs[named[name]] = builder.probabilities(loss, results[name], named[name])
+                outputs[named[name]] = builder.probabilities(loss, x, named[name])
         return builder.graph(outputs)
 
     def labels(self, context: Context) -> dict[str, list[str]]:

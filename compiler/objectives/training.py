@@ -8,26 +8,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field as Setting
 
 from ..diagnostics import Code
+from .averaging import Averaging
+from .initial_weights import InitFrom
+from .numbers import Positive
 from .optimizers import OPTIMIZERS, AdamW, Optimizer
+from .parameter_rules import ParameterRule
+from .planning import Planning
 from .problem import Problem
 from .schedules import LR_SCHEDULES, Constant, LearningRateSchedule
 from .section import OneKey, Section
+from .watching import Checkpoint, EarlyStopping, OnDivergence, Validation
 
 EPOCHS = 10
 """The length of a run that says neither `epochs` nor `steps`."""
-
-
-class Checkpoint(Section):
-    """When the state of a run is saved, and which one is exported."""
-
-    title: ClassVar[str] = "`checkpoint`"
-
-    every: int = Setting(default=1, ge=1, description="Epochs between two checkpoints.")
-    best: str | None = Setting(
-        default=None,
-        description="Keep the epoch with the best value of this metric, or of `loss`, on the "
-        "validation samples, and test and export it instead of the last one.",
-    )
 
 
 class Training(Section):
@@ -38,7 +31,17 @@ class Training(Section):
     seed: int = Setting(
         default=0, ge=0, lt=2**63, description="Draws initial weights, order and augmentation."
     )
-    batch: int = Setting(default=32, ge=1, description="Samples per optimizer step.")
+    batch: int = Setting(
+        default=32,
+        ge=1,
+        description="Samples per optimizer step, over all processes and micro-batches together.",
+    )
+    accumulate: int = Setting(
+        default=1,
+        ge=1,
+        description="Micro-batches per optimizer step, whose gradients are averaged: each takes "
+        "`batch / accumulate` samples of memory.",
+    )
     epochs: int | None = Setting(
         default=None, ge=1, description="Passes over the training samples; 10 unless given."
     )
@@ -54,18 +57,51 @@ class Training(Section):
     schedule: Annotated[LearningRateSchedule, OneKey(LR_SCHEDULES, "schedule")] = Setting(
         default=Constant(), description="How the learning rate changes during the run."
     )
-    clip_norm: float | None = Setting(
-        default=None, gt=0, description="Shrink the gradient to at most this norm."
+    parameters: list[ParameterRule] = Setting(
+        default=[],
+        description="What differs for some parameters; of rules that agree on a key, "
+        "the last one holds.",
     )
-    precision: Literal["fp32", "bf16"] = Setting(
-        default="fp32",
-        description="bf16: matrix products and convolutions in bfloat16; the weights stay fp32.",
+    init_from: InitFrom | None = Setting(
+        default=None, description="Stored weights that the run begins with."
+    )
+    clip_norm: Positive | None = Setting(
+        default=None, description="Shrink the gradient to at most this norm."
+    )
+    clip_value: Positive | None = Setting(
+        default=None, description="Cut each number of the gradient to at most this size."
+    )
+    ema: Averaging | None = Setting(
+        default=None, description="Keep a moving average of the weights: `ema: 0.999`."
+    )
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = Setting(
+        default="auto",
+        description="auto: tf32 on a GPU that has it, else fp32. tf32: fp32 with products rounded "
+        "to 10 bits. bf16, fp16: matrix products and convolutions in 16 bits; the weights stay "
+        "fp32, and fp16 scales the loss.",
+    )
+    deterministic: bool = Setting(
+        default=False,
+        description="On a GPU, use only kernels that give the same bits each time; slower. On a "
+        "CPU they always do.",
     )
     device: Literal["auto", "cpu", "cuda"] = Setting(
         default="auto", description="auto: the GPU where there is one, else the CPU."
     )
+    plan: Planning = Setting(
+        default=Planning(), description="How steps are executed; decided where it is not given."
+    )
+    validation: Validation = Setting(
+        default=Validation(), description="How often the validation samples are measured."
+    )
     checkpoint: Checkpoint = Setting(
         default=Checkpoint(), description="When the run is saved, and which state is exported."
+    )
+    early_stopping: EarlyStopping | None = Setting(
+        default=None, description="End when a figure no longer gets better: `early_stopping: 5`."
+    )
+    on_divergence: OnDivergence = Setting(
+        default=OnDivergence(), description="What to do when a loss is NaN or infinite."
     )
 
     def total_steps(self, samples: int) -> int:
@@ -98,9 +134,18 @@ class Training(Section):
                 "`optimizer` and `optimizers` exclude each other, found both",
                 ("optimizers",),
             )
-        for path, optimizer in self._all_optimizers():
+        for path, optimizer in self.all_optimizers():
             if optimizer.problem():
                 yield Problem(Code.O502, str(optimizer.problem()), (*path, optimizer.name))
+        if self.batch % self.accumulate:
+            yield Problem(
+                Code.O502,
+                f"`accumulate` expects a divisor of `batch`, found {self.accumulate} and a batch "
+                f"of {self.batch}",
+                ("accumulate",),
+            )
+        yield from self.validation.problems()
+        yield from self.on_divergence.problems()
         warmup = getattr(self.schedule, "warmup", 0)
         if self.steps is not None and warmup >= self.steps:
             yield Problem(
@@ -109,7 +154,8 @@ class Training(Section):
                 ("schedule", self.schedule.name, "warmup"),
             )
 
-    def _all_optimizers(self) -> Iterator[tuple[tuple[str, ...], Optimizer]]:
+    def all_optimizers(self) -> Iterator[tuple[tuple[str, ...], Optimizer]]:
+        """Every optimizer with the path that leads to it."""
         yield ("optimizer",), self.optimizer
         for role, optimizer in self.optimizers.items():
             yield ("optimizers", role), optimizer

@@ -1,4 +1,4 @@
-"""Raw numbers into network input: the first layer of a program whose field is transformed."""
+"""Raw numbers into network input, and outputs back into raw numbers: the ends of a program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ONNX_FLOAT = 1
 _MODULE = Helper(
     "RescaleChannels",
     '''class RescaleChannels(nn.Module):
-    """Turn raw numbers into floats: (x - shift) * factor, with a constant for each channel."""
+    """Rescale numbers in float32: (x - shift) * factor, with a constant for each channel."""
 
     def __init__(self, shift: tuple[float, ...], factor: tuple[float, ...]) -> None:
         super().__init__()
@@ -44,9 +44,9 @@ _MODULE = Helper(
 class Rescale(Op):
     """Turn numbers of any type into f32 with fixed constants: y = (x - shift) * factor.
 
-    Inputs:  x: any number[B, *]
+    Inputs:  x: any type[B, *]; true counts as 1, false as 0
     Outputs: y: f32[B, *]
-    Errors:  D401 lists of several constants without as many channels on axis 1; bool elements.
+    Errors:  D401 lists of several constants without as many channels on axis 1.
     Source:  torch arithmetic; ONNX Cast, Sub and Mul.
     """
 
@@ -64,16 +64,15 @@ class Rescale(Op):
         ),
         Example("{factor: 0.5}", x="i64[B]", y="f32[B]"),
         Example("{}", x="f32[B, 3]", y="f32[B, 3]"),
+        Example("{shift: -2.0, factor: 20.0}", x="f32[B, 3]", y="f32[B, 3]"),
+        Example("{shift: 0.5, factor: 2.0}", x="bool[B, 3]", y="f32[B, 3]"),
     )
     rejects = (
         Reject("{shift: [1.0, 2.0]}", x="f32[B, 3]", code=Code.D401),
         Reject("{factor: [1.0, 2.0]}", x="f32[B]", code=Code.D401),
-        Reject("{factor: 2.0}", x="bool[B, 3]", code=Code.D401),
     )
 
     def infer(self, x: TensorType) -> TensorType:
-        if x.dtype is DType.BOOL:
-            raise Refusal(Code.D401, f"`rescale` needs numbers, found {x}", label="true or false")
         channels = x.shape[1] if x.rank > 1 else 1
         for name, constants in (("shift", self.shift), ("factor", self.factor)):
             if len(constants) not in (1, channels):
@@ -92,9 +91,11 @@ class Rescale(Op):
         if len(self.shift) > 1 or len(self.factor) > 1:
             constants = {"shift": list(self.shift), "factor": list(self.factor)}
             return Torch(module=Construct(_MODULE.name, (), constants), helper=_MODULE)
-        text = "{x}.float()"
+        changes = any(self.shift) or self.factor != (1.0,)
+        text = "{x}" if changes and x.dtype is DType.F32 else "{x}.float()"
         if any(self.shift):
-            text = f"({text} - {float(self.shift[0])!r})"
+            shift = float(self.shift[0])
+            text = f"({text} {'-' if shift > 0 else '+'} {abs(shift)!r})"
         if self.factor != (1.0,):
             text = f"{text} * {float(self.factor[0])!r}"
         return Torch(expression=text)

@@ -1,29 +1,30 @@
-"""Samples on the device, in batches; no worker processes, no copies per sample.
+"""Batches of samples on the device, preprocessed, and in training shuffled and augmented.
 
-The order of an epoch depends on the seed and the epoch alone, and augmentation on the seed and the
-step, so that a run can go on at any step without replaying what came before.
+The order of an epoch depends on the seed and the epoch alone, and augmentation on the seed, the
+step and the place in the batch, so that a run can go on at any step without replaying what came
+before, and any number of processes sees the same samples in each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...compiler.diagnostics import Code, failure
 from ...compiler.objectives.fields import Field
+from ..layout import formatted
 from .augment import augment
+from .columns import Columns, count
+from .homes import Home, Loader, Raw, Resident, Source, cut
 from .preprocess import Preprocess
-
-DEVICE_SHARE = 0.5
-"""The part of the free memory of a GPU that the data may take."""
+from .seeds import AUGMENTATION, ORDER, derive
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Some samples, on the device.
 
@@ -39,98 +40,151 @@ class Batch:
         return len(next(iter(self.raw.values())))
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which samples of each batch are this process's, and in how many pieces it takes them.
+
+    rank, world: this process and how many there are. pieces: micro-batches of a step.
+    """
+
+    rank: int = 0
+    world: int = 1
+    pieces: int = 1
+
+    def cuts(self, size: int) -> list[int]:
+        """Where the pieces of this process begin and end in a batch: `pieces + 1` positions.
+
+        Sizes differ by at most one sample.
+        """
+        total = self.world * self.pieces
+        first = self.rank * self.pieces
+        return [size * index // total for index in range(first, first + self.pieces + 1)]
+
+
+ALONE = Share()
+
+
 class Batches:
-    """One part of the data as tensors.
+    """One part of the data as batches.
 
     Args:
-        arrays: field -> [N, ...], N >= 1. fields: how each is preprocessed and augmented.
+        columns: field -> [N, ...], N >= 1. fields: how each is preprocessed and augmented.
         memory_format: of images [B, C, H, W].
+        home: keep the part on the device, or bring each batch there.
+        workers: processes that read batches ahead, for `loader`; 0 reads in this process.
     """
 
     def __init__(
         self,
-        arrays: Mapping[str, NDArray[Any]],
+        columns: Columns,
         fields: Mapping[str, Field],
         device: torch.device,
         memory_format: torch.memory_format,
+        *,
+        home: Home = "device",
+        workers: int = 0,
     ) -> None:
-        self.device, self.fields, self._format = device, fields, memory_format
-        size = sum(array.nbytes for array in arrays.values())
-        home = device if _fits(size, device) else torch.device("cpu")
-        self._tensors = {name: _tensor(array).to(home) for name, array in arrays.items()}
+        self.device, self.size, self._format = device, count(columns), memory_format
+        self._source: Source
+        if home == "device":
+            self._source = Resident(columns, device, memory_format)
+        else:
+            self._source = Loader(columns, device, memory_format, workers)
         self._preprocess = {name: Preprocess(field, device) for name, field in fields.items()}
-        self.size = len(next(iter(self._tensors.values())))
+        self._augment = {name: field.augment for name, field in fields.items() if field.augment}
+        self._generator = torch.Generator(device)
 
-    def training(self, seed: int, epoch: int, batch: int, start: int, step: int) -> Iterator[Batch]:
-        """The batches of one epoch, shuffled and augmented.
+    def close(self) -> None:
+        """End the loader's processes; no batches can be had afterwards."""
+        self._source.close()
+
+    def training(
+        self, seed: int, epoch: int, batch: int, start: int, step: int, share: Share = ALONE
+    ) -> Iterator[list[Batch]]:
+        """One epoch, shuffled and augmented: for each step, this process's pieces of the batch.
 
         A last batch smaller than `batch` is left out, since batch norm can't use a batch of one;
         the next epoch's order leaves out others.
 
         Args:
-            start: how many batches of the epoch are done already.
+            batch: samples in a step, over all processes.
+            start: how many steps of the epoch are done already; their samples are not read.
             step: the number of the first step, from which the augmentation is drawn.
+        Raises: NetwrightError: F601: there are fewer samples than pieces. F602: a sample can't
+            be read. R906: a process of the loader was ended.
         """
         size = min(batch, self.size)
-        order = self._order(seed, epoch)
-        for index in range(start, self.size // size):
-            picked = self._pick(order[index * size : (index + 1) * size])
-            yield self._augmented(picked, seed, step + index - start)
+        cuts = share.cuts(size)
+        if size < share.world * share.pieces:
+            raise _too_few(size, share)
+        order = torch.randperm(self.size, generator=self._seeded(derive(seed, ORDER, epoch)))
+        steps = order[: self.size // size * size].view(-1, size)
+        own = steps[start:, cuts[0] : cuts[-1]].reshape(-1)
+        inner = [cut - cuts[0] for cut in cuts]
+        for index, found in enumerate(self._batches(own, inner[-1])):
+            pieces = [found] if share.pieces == 1 else _cut(found, inner)
+            if self._augment:
+                first = share.rank * share.pieces
+                pieces = [
+                    self._augmented(piece, derive(seed, AUGMENTATION, step + index, first + place))
+                    for place, piece in enumerate(pieces)
+                ]
+            yield pieces
 
-    def in_order(self, batch: int) -> Iterator[Batch]:
-        """Every sample once, in the order stored, not augmented."""
-        for start in range(0, self.size, batch):
-            raw = {
-                name: tensor[start : start + batch].to(self.device)
-                for name, tensor in self._tensors.items()
+    def in_order(self, batch: int, share: Share = ALONE) -> Iterator[Batch]:
+        """Every sample of this process's part once, in the order stored, not augmented."""
+        start, stop = (self.size * rank // share.world for rank in (share.rank, share.rank + 1))
+        yield from self._batches(torch.arange(start, stop), batch)
+
+    @staticmethod
+    def _seeded(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    def _batches(self, indices: Tensor, size: int) -> Iterator[Batch]:
+        """The samples of the indices, i64[M] on the CPU, `size` at a time."""
+        for raw in self._source.blocks(indices, size) if len(indices) else ():
+            values = {
+                name: formatted(self._preprocess[name](x), self._format) for name, x in raw.items()
             }
-            yield self._prepared(raw)
+            yield from _split(raw, values, size)
 
-    def _order(self, seed: int, epoch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(derive(seed, 0, epoch))
-        home = next(iter(self._tensors.values())).device
-        return torch.randperm(self.size, generator=generator).to(home)
-
-    def _pick(self, indices: Tensor) -> Batch:
-        raw = {
-            name: tensor.index_select(0, indices).to(self.device, non_blocking=True)
-            for name, tensor in self._tensors.items()
-        }
-        return self._prepared(raw)
-
-    def _prepared(self, raw: dict[str, Tensor]) -> Batch:
-        values = {name: self._formatted(self._preprocess[name](x)) for name, x in raw.items()}
-        return Batch(raw, values)
-
-    def _formatted(self, x: Tensor) -> Tensor:
-        return x.contiguous(memory_format=self._format) if x.ndim == 4 else x
-
-    def _augmented(self, batch: Batch, seed: int, step: int) -> Batch:
-        chosen = {name: field.augment for name, field in self.fields.items() if field.augment}
-        if not chosen:
-            return batch
-        generator = torch.Generator(self.device).manual_seed(derive(seed, 1, step))
+    def _augmented(self, batch: Batch, seed: int) -> Batch:
+        generator = self._generator.manual_seed(seed)
         values = dict(batch.values)
-        for name, augmentations in chosen.items():
+        for name, augmentations in self._augment.items():
             for settings in augmentations:
                 values[name] = augment(settings, values[name], generator)
-            values[name] = self._formatted(values[name])
+            values[name] = formatted(values[name], self._format)
         return Batch(batch.raw, values)
 
 
-def derive(seed: int, stream: int, index: int) -> int:
-    """A seed of its own for each stream of random numbers and each index of it, below 2^63."""
-    state = np.random.SeedSequence([seed, stream, index]).generate_state(1, np.uint64)
-    return int(state[0]) >> 1
+def _split(raw: Raw, values: Raw, size: int) -> Iterator[Batch]:
+    """A block as batches; what is the same tensor in both stays the same one."""
+    raws = {name: cut(x, size) for name, x in raw.items()}
+    others = {name: raws[name] if x is raw[name] else cut(x, size) for name, x in values.items()}
+    names, kept = list(raws), list(others)
+    stored = zip(*raws.values(), strict=True)
+    shown = zip(*others.values(), strict=True)
+    for a, b in zip(stored, shown, strict=True):
+        yield Batch(dict(zip(names, a, strict=True)), dict(zip(kept, b, strict=True)))
 
 
-def _tensor(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+def _cut(batch: Batch, cuts: list[int]) -> list[Batch]:
+    """The pieces of a batch between these positions."""
+    return [
+        Batch(
+            {name: x[start:stop] for name, x in batch.raw.items()},
+            {name: x[start:stop] for name, x in batch.values.items()},
+        )
+        for start, stop in pairwise(cuts)
+    ]
 
 
-def _fits(size: int, device: torch.device) -> bool:
-    """Whether this many bytes of data may live on the device."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return size <= free * DEVICE_SHARE
+def _too_few(size: int, share: Share) -> Exception:
+    wanted = share.world * share.pieces
+    return failure(
+        Code.F601,
+        f"expected at least {wanted} samples in a batch, one for each of {share.world} processes "
+        f"times {share.pieces} pieces; found {size}",
+        help="use fewer processes, lower `accumulate`, or raise `batch`",
+    )

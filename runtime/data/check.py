@@ -1,19 +1,23 @@
-"""Whether the data holds what `fields` says: F601, every mistake at once, before training."""
+"""Whether the data holds what `fields` says: F601, every mistake at once, before training.
+
+Values are looked at in chunks, once, and only where something could be wrong with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...compiler.diagnostics import Code, Diagnostic, NetwrightError
+from ...compiler.diagnostics import Code, Diagnostic
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.fields import Field
+from .columns import Column, Columns, ConvertedColumn
+from .scan import Scan, Wrong, scan
 
-Arrays = dict[str, NDArray[Any]]
+CORRECT = "correct `fields` to what the file holds, or the file"
 
 
 @dataclass(frozen=True)
@@ -28,78 +32,149 @@ class Labels:
     ignored: frozenset[int] = frozenset()
 
 
-def conform(
-    arrays: Mapping[str, NDArray[Any]],
-    fields: Mapping[str, Field],
-    dims: Mapping[str, Symbol],
-    part: str,
-    labels: Mapping[str, Labels],
-) -> Arrays:
-    """The arrays of one part of the data as their fields declare them.
-
-    Axes of size 1 are added or dropped, integers are converted where every value fits; nothing
-    else is changed.
+class Checker:
+    """Checks the parts of the data against their fields, and collects what is wrong.
 
     Args:
         fields: resolved fields. dims: the symbols that shapes name.
-        part: what messages call it: `the test samples`.
         labels: field -> what the losses that read it need.
-    Raises: NetwrightError: F601, one diagnostic for each mistake.
     """
-    found: Arrays = {}
-    problems: list[Diagnostic] = []
-    for name, field in fields.items():
-        if name not in arrays:
-            known = ", ".join(f"`{other}`" for other in arrays)
-            problems.append(_problem(f"expected a field `{name}` in {part}, found {known}"))
-            continue
-        array, reason = _shaped(name, arrays[name], field, dims)
-        if reason is None:
-            reason = next(_wrong_values(name, array, field, labels.get(name, Labels())), None)
-        if reason:
-            problems.append(_problem(f"{reason}, in {part}"))
-        found[name] = array
-    problems += _relations(found, fields, part) if not problems else []
-    if problems:
-        raise NetwrightError(*problems)
-    return found
+
+    def __init__(
+        self,
+        fields: Mapping[str, Field],
+        dims: Mapping[str, Symbol],
+        labels: Mapping[str, Labels],
+    ) -> None:
+        self._fields, self._dims, self._labels = fields, dims, labels
+        self.problems: list[Diagnostic] = []
+
+    def conform(self, columns: Columns, part: str, *, trains: bool = False) -> dict[str, Column]:
+        """The columns of one part as their fields declare them.
+
+        Axes of size 1 are added or dropped, integers are converted where every value fits; nothing
+        else is changed. Mistakes are added to `problems`.
+
+        Args:
+            part: what messages call it: `the test samples`.
+            trains: whether every class that has a name must occur.
+        """
+        before = len(self.problems)
+        found: dict[str, Column] = {}
+        scans: dict[str, Scan] = {}
+        for name, field in self._fields.items():
+            if name not in columns:
+                known = ", ".join(f"`{other}`" for other in columns)
+                self._add(f"expected a field `{name}` in {part}, found {known}")
+                continue
+            column = self._shaped(name, columns[name], field, part)
+            if column is not None:
+                scans[name] = self._values(name, columns[name], field, part, trains)
+                found[name] = column
+        if len(self.problems) == before:
+            self._relate(found, scans, part)
+        return found
+
+    def _add(self, message: str, help: str = CORRECT) -> None:  # noqa: A002 - as in Diagnostic
+        self.problems.append(Diagnostic(Code.F601, message, help=help))
+
+    def _shaped(self, name: str, column: Column, field: Field, part: str) -> Column | None:
+        """The column with the declared rank and element type; None after telling why not."""
+        assert field.shape is not None
+        assert field.dtype is not None
+        sample = self._sample(column, field.shape)
+        dtype = np.dtype(field.dtype)
+        if sample is None or not _convertible(column.dtype, dtype):
+            wanted = f"{field.dtype}[{', '.join(map(str, field.shape))}]"
+            found = f"{column.dtype}[{', '.join(map(str, column.shape))}]"
+            place = f"{part} of `{column.file}`" if column.file else part
+            self._add(f"expected `{name}` as {wanted}, found {found}, in {place}")
+            return None
+        if sample == column.shape[1:] and dtype == column.dtype:
+            return column
+        return ConvertedColumn(column, dtype, sample)
+
+    def _sample(self, column: Column, shape: Sequence[int | str]) -> tuple[int, ...] | None:
+        """The sizes of a sample with axes of size 1 as declared; None where they do not fit."""
+        sizes = _with_rank(column.shape, shape)
+        if len(sizes) != len(shape):
+            return None
+        pairs = list(zip(sizes, shape, strict=True))[1:]
+        fits = all(_size_fits(size, declared, self._dims) for size, declared in pairs)
+        return tuple(sizes[1:]) if fits else None
+
+    def _values(self, name: str, column: Column, field: Field, part: str, trains: bool) -> Scan:
+        """Look at the values of a column of the right shape, as they are stored."""
+        if 0 in column.shape:
+            self._add(f"expected samples in `{name}`, found none, in {part}")
+            return Scan()
+        rules = self._labels.get(name, Labels())
+        total = field.class_total or rules.count
+        interval, what = _interval(column, field, total)
+        named = len(field.classes or ()) if trains else 0
+        if not named and interval is None and column.dtype.kind != "f" and not self._limits(name):
+            return Scan()
+        seen = scan(column, interval, ignored=rules.ignored if total else frozenset(), labels=named)
+        if seen.infinite:
+            self._add(f"expected finite numbers in `{name}`, {_first(column, seen.infinite, part)}")
+        elif seen.outside:
+            assert interval
+            self._add(
+                f"expected {what} from {interval[0]:g} to {interval[1]:g} in `{name}`, "
+                f"{_first(column, seen.outside, part)}"
+            )
+        else:
+            self._empty_classes(name, field, seen, rules)
+        return seen
+
+    def _limits(self, name: str) -> bool:
+        """Whether the values of a field limit those of another one."""
+        return any(field.lengths == name for field in self._fields.values())
+
+    def _empty_classes(self, name: str, field: Field, seen: Scan, rules: Labels) -> None:
+        empty = [int(i) for i in np.flatnonzero(seen.counts == 0) if int(i) not in rules.ignored]
+        if empty and field.classes:
+            self._add(*no_samples(name, [field.classes[index] for index in empty]))
+
+    def _relate(self, columns: Columns, scans: Mapping[str, Scan], part: str) -> None:
+        """Mistakes between fields: unequal counts, sizes of one symbol, impossible lengths."""
+        counts = {name: len(column) for name, column in columns.items()}
+        if len(set(counts.values())) > 1:
+            text = ", ".join(f"`{name}` {count}" for name, count in counts.items())
+            self._add(f"expected as many samples in every field, found {text}, in {part}")
+            return
+        for message in (
+            *_symbol_clashes(columns, self._fields),
+            *_wrong_lengths(columns, self._fields, scans),
+        ):
+            self._add(f"{message}, in {part}")
 
 
-def _problem(message: str) -> Diagnostic:
-    return Diagnostic(
-        Code.F601, message, help="correct `fields` to what the file holds, or the file"
+def _first(column: Column, wrong: Wrong, part: str) -> str:
+    """Where the first of some wrong values is, and how many there are."""
+    such = f" ({wrong.count:,} such values)" if wrong.count > 1 else ""
+    return f"found {wrong.value:g} in {column.where(wrong.index)}{such}, in {part}"
+
+
+def no_samples(name: str, classes: Sequence[str]) -> tuple[str, str]:
+    """The message for classes that nothing can be learnt of, and the next step."""
+    shown = ", ".join(f"`{label}`" for label in classes[:5])
+    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    return (
+        f"expected training samples of every class of `{name}`, found none of {shown}{more}",
+        "add samples, or take the name out of `classes`; where a class may stay empty, write "
+        "`below:` with the number of classes in place of `classes`",
     )
 
 
-def _shaped(
-    name: str, array: NDArray[Any], field: Field, dims: Mapping[str, Symbol]
-) -> tuple[NDArray[Any], str | None]:
-    """The array with the declared rank and element type, or why it can't have them."""
-    assert field.shape is not None
-    assert field.dtype is not None
-    wanted = f"{field.dtype}[{', '.join(map(str, field.shape))}]"
-    found = f"{array.dtype}[{', '.join(map(str, array.shape))}]"
-    mismatch = f"expected `{name}` as {wanted}, found {found}"
-    if array.ndim == 0 or array.dtype.kind not in "biuf":
-        return array, mismatch
-    array = _with_rank(array, field.shape)
-    if array.ndim != len(field.shape):
-        return array, mismatch
-    for size, declared in list(zip(array.shape, field.shape, strict=True))[1:]:
-        if not _size_fits(size, declared, dims):
-            return array, mismatch
-    converted = _converted(array, np.dtype(field.dtype))
-    return (array, mismatch) if converted is None else (converted, None)
-
-
-def _with_rank(array: NDArray[Any], shape: list[int | str]) -> NDArray[Any]:
+def _with_rank(sizes: tuple[int, ...], shape: Sequence[int | str]) -> tuple[int, ...]:
     """Add or drop axes of size 1 where that gives the declared sizes."""
-    if array.ndim == len(shape) or not all(isinstance(size, int) for size in shape[1:]):
-        return array
+    if len(sizes) in (0, len(shape)) or not all(isinstance(size, int) for size in shape[1:]):
+        return sizes
     sample = tuple(int(size) for size in shape[1:])
-    if [s for s in array.shape[1:] if s != 1] != [s for s in sample if s != 1]:
-        return array
-    return array.reshape(len(array), *sample)
+    if [s for s in sizes[1:] if s != 1] != [s for s in sample if s != 1]:
+        return sizes
+    return (sizes[0], *sample)
 
 
 def _size_fits(size: int, declared: int | str, dims: Mapping[str, Symbol]) -> bool:
@@ -110,86 +185,57 @@ def _size_fits(size: int, declared: int | str, dims: Mapping[str, Symbol]) -> bo
     return symbol.min <= size and fits_above and size % symbol.multiple_of == 0
 
 
-def _converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    if array.dtype == dtype:
-        return array
-    if array.dtype.kind in "iu" and dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        fits = array.size == 0 or (array.min() >= limits.min and array.max() <= limits.max)
-        return array.astype(dtype) if fits else None
-    return array.astype(dtype) if np.can_cast(array.dtype, dtype, "safe") else None
+def _convertible(stored: np.dtype[Any], declared: np.dtype[Any]) -> bool:
+    """Whether values of one type may become the other; of integers, `_interval` says which."""
+    if stored.kind not in "biuf":
+        return False
+    whole = stored.kind in "iu" and declared.kind in "iub"
+    return whole or np.can_cast(stored, declared, "safe")
 
 
-def _wrong_values(name: str, array: NDArray[Any], field: Field, labels: Labels) -> Iterator[str]:
-    """What is wrong with the values of an array of the right shape."""
-    if array.size == 0:
-        yield f"expected samples in `{name}`, found none"
-        return
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = np.argwhere(~np.isfinite(array))[0]
-        value = array[tuple(place)]
-        yield f"expected finite numbers in `{name}`, found {value} in sample {place[0]}"
-        return
-    total = field.class_total or labels.count
-    if total is not None:
-        yield from _outside(name, array, (0, total - 1), "labels", labels.ignored)
-    elif field.range is not None:
-        yield from _outside(name, array, (field.range[0], field.range[1]), "values", frozenset())
+def _interval(
+    column: Column, field: Field, labels: int | None
+) -> tuple[tuple[float, float] | None, str]:
+    """Where stored values may lie, and what messages call them; None where all may."""
+    if labels is not None:
+        return (0, labels - 1), "labels"
+    limits = _type_limits(column.dtype)
+    allowed = field.range or _type_limits(np.dtype(field.dtype or ""))
+    if allowed is None or (limits and allowed[0] <= limits[0] and limits[1] <= allowed[1]):
+        return None, "values"
+    return (allowed[0], allowed[1]), "values"
 
 
-def _outside(
-    name: str,
-    array: NDArray[Any],
-    interval: tuple[float, float],
-    what: str,
-    ignored: frozenset[int],
-) -> Iterator[str]:
-    low, high = interval
-    if array.min() >= low and array.max() <= high:
-        return
-    wrong = (array < low) | (array > high)
-    for label in ignored:
-        wrong &= array != label
-    if wrong.any():
-        place = np.argwhere(wrong)[0]
-        value = array[tuple(place)]
-        yield (
-            f"expected {what} from {low:g} to {high:g} in `{name}`, found {value:g} "
-            f"in sample {place[0]} ({int(wrong.sum())} such values)"
-        )
+def _type_limits(dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """What an integer type can hold; None for others."""
+    if dtype.kind not in "iu":
+        return (0, 1) if dtype.kind == "b" else None
+    return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
 
 
-def _relations(arrays: Arrays, fields: Mapping[str, Field], part: str) -> list[Diagnostic]:
-    """Mistakes between fields: unequal counts, sizes of one symbol, impossible lengths."""
-    counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) > 1:
-        text = ", ".join(f"`{name}` {count}" for name, count in counts.items())
-        return [_problem(f"expected as many samples in every field, found {text}, in {part}")]
-    return [*_symbol_clashes(arrays, fields, part), *_wrong_lengths(arrays, fields, part)]
-
-
-def _symbol_clashes(arrays: Arrays, fields: Mapping[str, Field], part: str) -> Iterator[Diagnostic]:
+def _symbol_clashes(columns: Columns, fields: Mapping[str, Field]) -> Iterator[str]:
     seen: dict[str, tuple[int, str]] = {}
     for name, field in fields.items():
-        for size, declared in list(zip(arrays[name].shape, field.shape or [], strict=True))[1:]:
+        for size, declared in list(zip(columns[name].shape, field.shape or [], strict=True))[1:]:
             if isinstance(declared, int):
                 continue
             known, owner = seen.setdefault(declared, (size, name))
             if known != size:
-                yield _problem(
+                yield (
                     f"expected one size {declared}, found {known} in `{owner}` and {size} in "
-                    f"`{name}`, in {part}"
+                    f"`{name}`"
                 )
 
 
-def _wrong_lengths(arrays: Arrays, fields: Mapping[str, Field], part: str) -> Iterator[Diagnostic]:
-    for name, field in fields.items():
+def _wrong_lengths(
+    columns: Columns, fields: Mapping[str, Field], scans: Mapping[str, Scan]
+) -> Iterator[str]:
+    for field_name, field in fields.items():
         if field.lengths is None:
             continue
-        longest = arrays[name].shape[1]
-        lengths = arrays[field.lengths]
-        if lengths.min() < 1 or lengths.max() > longest:
-            yield _problem(
+        longest, seen = columns[field_name].shape[1], scans[field.lengths]
+        if seen.low < 1 or seen.high > longest:
+            yield (
                 f"expected lengths from 1 to {longest} in `{field.lengths}`, found "
-                f"{lengths.min()} to {lengths.max()}, in {part}"
+                f"{seen.low:g} to {seen.high:g}"
             )

@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from numpy.typing import NDArray
+import numpy as np
 
-from ...compiler.diagnostics import Code, failure
+from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.data import Data
 from ...compiler.objectives.fields import Field
-from .check import Arrays, Labels, conform
+from ...compiler.suggest import listing
+from .check import Checker, Labels, no_samples
+from .columns import Columns, Storage, count, storage_of, take, total_bytes
 from .sources import read_source
-from .splits import split, take
+from .splits import split
 
 Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan needs to know of a part.
+
+    nbytes: of all its values in memory. storage: where they lie now; see `Column`.
+    """
+
+    samples: int
+    nbytes: int
+    storage: Storage
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Samples by part; `validation` and `test` may be empty of fields.
 
-    parts: part -> field -> array [N, ...] of the declared type.
+    fields: those of the spec; the labels of an image folder with the names of their classes.
+    parts: part -> field -> column [N, ...] of the declared type.
+    notes: what was left out of the data, in sentences to be shown as warnings.
+    found: the fields whose classes the data names, and the spec does not.
     """
 
     fields: Mapping[str, Field]
-    parts: Mapping[Part, Arrays]
+    parts: Mapping[Part, Columns]
+    notes: tuple[str, ...] = ()
+    found: frozenset[str] = frozenset()
 
     def size(self, part: Part) -> int:
         """How many samples a part has."""
-        arrays = self.parts[part]
-        return len(next(iter(arrays.values()))) if arrays else 0
+        return count(self.parts[part])
 
     def has(self, part: Part) -> bool:
         return self.size(part) > 0
+
+    def facts(self, part: Part) -> Facts:
+        columns = self.parts[part]
+        return Facts(count(columns), total_bytes(columns), storage_of(columns))
 
 
 def open_data(
@@ -46,26 +68,60 @@ def open_data(
     folder: Path,
     labels: Mapping[str, Labels] | None = None,
 ) -> Dataset:
-    """Read and check a spec's data.
+    """Open and check a spec's data. What is large stays in its files.
 
     Args:
         fields: those of the spec, resolved. dims: the symbols that their shapes name.
         folder: what the source's paths are relative to.
         labels: field -> what the losses that read it need.
     Raises: NetwrightError: F602: a file is missing or damaged. F601: it does not hold what
-        `fields` says, or too few samples.
+        `fields` says, or too few samples. Every mistake is told at once.
     """
-    raw = read_source(data.source, list(fields), folder)
+    raw = read_source(data.source, fields, folder)
     labels = labels or {}
-    train = conform(raw.train, fields, dims, "the training samples", labels)
-    test = {} if raw.test is None else conform(raw.test, fields, dims, "the test samples", labels)
-    return Dataset(fields, _split(data, fields, train, test))
+    fields = {
+        name: field.model_copy(update={"classes": list(raw.classes[name])})
+        if name in raw.classes
+        else field
+        for name, field in fields.items()
+    }
+    checker = Checker(fields, dims, labels)
+    train = checker.conform(raw.train, "the training samples", trains=True)
+    test = {} if raw.test is None else checker.conform(raw.test, "the test samples")
+    problems = [*_wrong_counts(raw.classes, labels), *checker.problems]
+    if problems:
+        raise NetwrightError(*problems)
+    parts = _split(data, fields, train, test)
+    _check_split(fields, train, parts["train"])
+    notes = (*raw.notes, *(_unnamed(name, fields[name]) for name in raw.classes))
+    return Dataset(fields, parts, notes, frozenset(raw.classes))
+
+
+def _unnamed(name: str, field: Field) -> str:
+    return (
+        f"the spec does not name the {field.class_total} classes of `{name}`, so that programs and "
+        "pictures show their numbers; `netwright data` prints the line that names them"
+    )
+
+
+def _wrong_counts(classes: Mapping[str, Any], labels: Mapping[str, Labels]) -> Iterator[Diagnostic]:
+    """Classes that the data has found for itself, where the network has another number of them."""
+    for name, names in classes.items():
+        scores = labels.get(name, Labels()).count
+        if scores is not None and scores != len(names):
+            yield Diagnostic(
+                Code.F601,
+                f"expected a folder for each of the {scores} classes that the network tells "
+                f"apart, found {len(names)}: {listing(names)}",
+                help=f"give the layer that makes the scores {len(names)} features",
+            )
 
 
 def _split(
-    data: Data, fields: Mapping[str, Field], train: Arrays, test: Arrays
-) -> dict[Part, Arrays]:
-    seed, validation = data.split.seed, Arrays()
+    data: Data, fields: Mapping[str, Field], train: Columns, test: Columns
+) -> dict[Part, Columns]:
+    seed = data.split.seed
+    validation: Columns = {}
     if not test:
         train, test = _part(fields, train, data.test_fraction, seed)
     if data.split.validation:
@@ -74,18 +130,35 @@ def _split(
 
 
 def _part(
-    fields: Mapping[str, Field], arrays: Arrays, fraction: float, seed: int
-) -> tuple[Arrays, Arrays]:
-    count = len(next(iter(arrays.values())))
-    if count < 2:
-        raise failure(Code.F601, f"expected at least 2 samples to split into parts, found {count}")
-    stay, drawn = split(count, fraction, seed, _labels(fields, arrays))
-    return take(arrays, stay), take(arrays, drawn)
+    fields: Mapping[str, Field], columns: Columns, fraction: float, seed: int
+) -> tuple[Columns, Columns]:
+    total = count(columns)
+    if total < 2:
+        raise failure(Code.F601, f"expected at least 2 samples to split into parts, found {total}")
+    name = _balancing(fields, columns)
+    stay, drawn = split(total, fraction, seed, columns[name].whole() if name else None)
+    return take(columns, stay), take(columns, drawn)
 
 
-def _labels(fields: Mapping[str, Field], arrays: Arrays) -> NDArray[Any] | None:
+def _balancing(fields: Mapping[str, Field], columns: Columns) -> str | None:
     """The first field of one class per sample, by which the parts are balanced."""
     for name, field in fields.items():
-        if field.class_total is not None and arrays[name].ndim == 1:
-            return arrays[name]
+        if field.class_total is not None and len(columns[name].shape) == 1:
+            return name
     return None
+
+
+def _check_split(fields: Mapping[str, Field], before: Columns, after: Columns) -> None:
+    """No class may lose all of its samples to the other parts."""
+    name = _balancing(fields, before)
+    names = fields[name].classes if name else None
+    if not name or not names:
+        return
+    lost = np.setdiff1d(before[name].whole(), after[name].whole()).tolist()
+    if lost:
+        message, _ = no_samples(name, [names[index] for index in lost if index < len(names)])
+        raise failure(
+            Code.F601,
+            f"{message} once test and validation samples are set aside",
+            help="add samples, leave the class out of the data, or set fewer aside in `split`",
+        )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from ...compiler.diagnostics import Code, NetwrightError, failure
+from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
+
+T = TypeVar("T")
 
 
 def missing(path: Path) -> NetwrightError:
@@ -13,6 +16,15 @@ def missing(path: Path) -> NetwrightError:
     return failure(
         Code.F602,
         f"expected the data file `{path}`, found {kind}",
+        help="paths are relative to the spec's folder; name another one with `--data-dir`",
+    )
+
+
+def no_folder(path: Path) -> NetwrightError:
+    kind = "a file" if path.is_file() else "none"
+    return failure(
+        Code.F602,
+        f"expected the folder `{path}` with data, found {kind}",
         help="paths are relative to the spec's folder; name another one with `--data-dir`",
     )
 
@@ -38,3 +50,20 @@ def lacking(path: Path, name: str, found: Iterable[str]) -> NetwrightError:
         f"expected an array `{name}` in `{path}`, found {names}",
         help=f"name the array that holds the field: `arrays: {{{name}: ...}}`",
     )
+
+
+def gathered(calls: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+    """The results of all calls by name.
+
+    Raises: NetwrightError: what any of them found wrong, together.
+    """
+    results: dict[str, T] = {}
+    problems: list[Diagnostic] = []
+    for name, call in calls.items():
+        try:
+            results[name] = call()
+        except NetwrightError as error:
+            problems += error.diagnostics
+    if problems:
+        raise NetwrightError(*problems)
+    return results

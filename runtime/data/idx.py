@@ -1,5 +1,7 @@
 """The IDX format of MNIST: a magic number, big-endian sizes, then the elements; gzipped or not.
 
+A file that is not gzipped is mapped, not read.
+
 Source: http://yann.lecun.com/exdb/mnist, "The IDX file format".
 """
 
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.diagnostics import NetwrightError
+from .columns import ArrayColumn, Column, ConvertedColumn, MappedColumn
 from .errors import damaged, missing, unreadable
 
 ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -28,10 +31,9 @@ DENSEST = 1032
 """How many bytes one byte of deflate can stand for at most."""
 
 
-def read_idx(path: Path) -> NDArray[Any]:
-    """Read an IDX file whole.
+def read_idx(path: Path) -> Column:
+    """The array of an IDX file, with its own shape.
 
-    Returns: the array with its own shape; integers and floats in the machine's byte order.
     Raises: NetwrightError: F602: the file is missing, unreadable, truncated or not IDX.
     """
     if not path.is_file():
@@ -40,18 +42,29 @@ def read_idx(path: Path) -> NDArray[Any]:
         with path.open("rb") as plain:
             zipped = plain.read(2) == GZIP_MAGIC
             plain.seek(0)
-            most = path.stat().st_size * (DENSEST if zipped else 1)
+            size = path.stat().st_size
             if not zipped:
-                return _parse(path, plain, most)
+                return _mapped(path, plain, size)
             with gzip.GzipFile(fileobj=plain) as unzipped:
-                return _parse(path, unzipped, most)
+                return ArrayColumn(_unzipped(path, unzipped, size * DENSEST), path.name)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise damaged(path, f"its gzip data is cut short or damaged ({error})") from error
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, most: int) -> NDArray[Any]:
+def _mapped(path: Path, file: IO[bytes], size: int) -> Column:
+    dtype, shape = _header(path, file)
+    expected, found = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if found != expected:
+        raise _wrong_size(path, shape, expected, found)
+    stored = MappedColumn(path, dtype, shape, file.tell())
+    native = dtype.newbyteorder("=")
+    return stored if native == dtype else ConvertedColumn(stored, native, shape[1:])
+
+
+def _unzipped(path: Path, file: gzip.GzipFile, most: int) -> NDArray[Any]:
+    """The array in a gzipped file, which holds at most so many bytes."""
     dtype, shape = _header(path, file)
     expected = math.prod(shape) * dtype.itemsize
     if expected > most:  # before anything of that size is read

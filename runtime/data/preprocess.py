@@ -16,6 +16,7 @@ class Preprocess:
         rank = len(field.shape or ())
         shape = (1, -1) + (1,) * (rank - 2) if len(shift) > 1 else ()
         self._converts, self._transforms = field.is_converted, field.is_transformed
+        self._shifts = any(shift)
         self._shift = torch.tensor(shift, device=device).reshape(shape)
         self._factor = torch.tensor(factor, device=device).reshape(shape)
 
@@ -23,5 +24,9 @@ class Preprocess:
         """x: as stored, [B, ...]. Returns: f32 of the same shape, or x itself without a rule."""
         if not self._converts:
             return x
-        x = x.float()
-        return (x - self._shift) * self._factor if self._transforms else x
+        if not self._transforms:
+            return x.float()
+        # A copy of our own is changed in place: what the memory takes is most of the time.
+        x = x.clone() if x.dtype is torch.float32 else x.float()
+        x = x.sub_(self._shift) if self._shifts else x
+        return x.mul_(self._factor)

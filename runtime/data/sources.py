@@ -1,68 +1,89 @@
-"""From the settings of a source to its raw arrays: one reader for each kind."""
+"""From the settings of a source to its raw columns: one reader for each kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from ...compiler.objectives.sources import Digits, Idx, Npz, Source
+from ...compiler.objectives.fields import Field
+from ...compiler.objectives.sources import Csv, Digits, Idx, ImageFolder, Npy, Npz, Parquet, Source
+from .columns import Column, Columns, as_columns
 from .digits import read_digits
+from .errors import gathered
 from .idx import read_idx
-from .npz import read_npz
+from .image_folder import read_image_folder
+from .npz import read_npy, read_npz
+from .raw import RawData
+from .tables import read_table
 
-Raw = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class RawData:
-    """What a source holds: field -> array, and its own test samples if it has any."""
-
-    train: Raw
-    test: Raw | None = None
+Fields = Mapping[str, Field]
 
 
-def read_source(source: Source, fields: Sequence[str], folder: Path) -> RawData:
-    """Read the arrays of the declared fields.
+def read_source(source: Source, fields: Fields, folder: Path) -> RawData:
+    """Open what holds the declared fields; what is large stays in its files.
 
     Args:
-        fields: names, in the order of the spec. folder: what the source's paths are relative to.
-    Raises: NetwrightError: F602: a file is missing or damaged. F601: an array is missing.
+        fields: resolved, in the order of the spec. folder: what the source's paths are relative to.
+    Raises: NetwrightError: F602: a file is missing or damaged. F601: an array or a column is
+        missing, or a table holds something else; each mistake is a diagnostic.
     """
     return _READERS[type(source)](source, fields, folder)
 
 
-def _digits(source: Any, fields: Sequence[str], folder: Path) -> RawData:
-    return RawData(read_digits())
+def _digits(source: Any, fields: Fields, folder: Path) -> RawData:
+    return RawData(as_columns(read_digits()))
 
 
-def _idx(source: Any, fields: Sequence[str], folder: Path) -> RawData:
-    def part(files: Sequence[str]) -> Raw:
-        named = zip(fields, files, strict=True)
-        return {name: read_idx(folder / file) for name, file in named}
-
-    return RawData(part(source.train), part(source.test) if source.test is not None else None)
+def _idx(source: Any, fields: Fields, folder: Path) -> RawData:
+    parts = [source.train, *([source.test] if source.test is not None else [])]
+    named = [dict(zip(fields, files, strict=True)) for files in parts]
+    return _by_file(named, read_idx, folder)
 
 
-def _npz(source: Any, fields: Sequence[str], folder: Path) -> RawData:
+def _npy(source: Any, fields: Fields, folder: Path) -> RawData:
+    parts = [source.files, *([source.test_files] if source.test_files else [])]
+    return _by_file([{name: part[name] for name in fields} for part in parts], read_npy, folder)
+
+
+def _by_file(
+    parts: Sequence[Mapping[str, str]], read: Callable[[Path], Column], folder: Path
+) -> RawData:
+    """Sources with a file for each field: `parts` gives its name for training and for testing."""
+    calls = {
+        f"{index} {name}": partial(read, folder / file)
+        for index, part in enumerate(parts)
+        for name, file in part.items()
+    }
+    found = gathered(calls)
+    train, *test = (
+        {name: found[f"{index} {name}"] for name in part} for index, part in enumerate(parts)
+    )
+    return RawData(train, test[0] if test else None)
+
+
+def _npz(source: Any, fields: Fields, folder: Path) -> RawData:
     path = folder / source.path
-    train = _pick(path, source.arrays, fields)
-    if not source.has_test:
-        return RawData(train)
-    test_path = folder / source.test_path if source.test_path else path
-    return RawData(train, _pick(test_path, source.test_arrays, fields))
+    calls = {"train": partial(_pick, path, source.arrays, fields)}
+    if source.has_test:
+        test_path = folder / source.test_path if source.test_path else path
+        calls["test"] = partial(_pick, test_path, source.test_arrays, fields)
+    found = gathered(calls)
+    return RawData(found["train"], found.get("test"))
 
 
-def _pick(path: Path, names: Mapping[str, str], fields: Sequence[str]) -> Raw:
+def _pick(path: Path, names: Mapping[str, str], fields: Fields) -> Columns:
     archive = read_npz(path, [names.get(field, field) for field in fields])
     return {field: archive[names.get(field, field)] for field in fields}
 
 
-_READERS: dict[type[Source], Callable[[Any, Sequence[str], Path], RawData]] = {
+_READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     Digits: _digits,
-    Idx: _idx,
+    ImageFolder: read_image_folder,
+    Csv: read_table,
+    Parquet: read_table,
+    Npy: _npy,
     Npz: _npz,
+    Idx: _idx,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,8 +31,3 @@ def split(
     steps = np.arange(count + 1, dtype=np.int64) * wanted // count
     drawn = np.diff(steps).astype(bool)
     return np.sort(order[~drawn]), np.sort(order[drawn])
-
-
-def take(arrays: Mapping[str, NDArray[Any]], indices: Indices) -> dict[str, NDArray[Any]]:
-    """The samples of the given indices, of every field."""
-    return {name: array[indices] for name, array in arrays.items()}

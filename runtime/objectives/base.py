@@ -8,12 +8,18 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from ...compiler.objectives.schedules import Schedule
 from ..data.batches import Batch
+from ..numbers import Number
 
 Losses = dict[str, Tensor]
 """Name -> a number on the device; `loss` is what is made small, the others are shown."""
 
 Outputs = dict[str, Tensor]
+
+
+Numbers = Mapping[str, Number]
+"""The values of an objective's `schedules` at one step."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +28,21 @@ class Turn:
 
     role: its key in `training.optimizers`; empty where one optimizer trains everything.
     networks: the names of those whose parameters it moves.
+    every: it is taken at each `every`-th step: a GAN with 5 discriminator steps to one of the
+        generator has a turn with 1 and a turn with 5.
     """
 
     role: str
     networks: tuple[str, ...]
+    every: int = 1
 
 
 class Objective(Protocol):
-    """One recipe, bound to its networks."""
+    """One recipe, bound to its networks. It owns no loop, no optimizer and no device.
+
+    A turn's losses must come from one call of `step`, which may call networks several times: the
+    trainer wraps that call for several processes, compiles or records it.
+    """
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -39,14 +52,19 @@ class Objective(Protocol):
     def turns(self) -> tuple[Turn, ...]:
         """The optimizers' turns of one step, in order."""
 
-    def step(self, batch: Batch, turn: Turn, step: int) -> Losses:
-        """The losses of one turn; the networks are in training mode.
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Settings of the objective that change during the run, such as the weights of losses."""
 
-        step: optimizer steps done, for weights that follow a schedule.
-        """
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """Tensors beside the networks that steps change in place; checkpoints hold them."""
+
+    def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
+        """The losses of one turn; the networks are in training mode."""
 
     def outputs(self, batch: Batch) -> Outputs:
         """What evaluation judges; the networks are in evaluation mode."""
 
-    def losses(self, outputs: Mapping[str, Tensor], batch: Batch, step: int) -> Losses:
+    def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         """The losses of given outputs."""

@@ -7,6 +7,7 @@ import torch
 from ...compiler.driver import Compilation
 from ...compiler.objectives.supervised import Supervised as SupervisedSettings
 from ..generated import build_networks
+from ..layout import arrange
 from .base import Objective
 from .supervised import Supervised
 
@@ -20,5 +21,5 @@ def bind(compilation: Compilation, device: torch.device, layout: torch.memory_fo
     assert isinstance(settings, SupervisedSettings), f"no training step for {settings}"
     networks = build_networks(compilation.source, compilation.graphs)
     for network in networks.values():
-        network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+        arrange(network.to(device), layout)
     return Supervised(settings, compilation.graphs, networks, device)

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from ...compiler.ir.graph import Graph
 from ...compiler.objectives.losses import Loss, WeightedLoss
+from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.supervised import Supervised as Settings
 from ..data.batches import Batch
-from .base import Losses, Outputs, Turn
+from ..numbers import Number
+from .base import Losses, Numbers, Outputs, Turn
 from .losses import Compute, make_loss
 
 
@@ -33,9 +35,11 @@ class Supervised:
         self._inputs = tuple(settings.inputs(graph).values())
         self._ports = tuple(graph.outputs)
         self._judge = Judge(settings, device)
+        self.schedules: Mapping[str, Schedule] = weights_of(settings)
+        self.state: Mapping[str, Tensor] = {}
 
-    def step(self, batch: Batch, turn: Turn, step: int) -> Losses:
-        return self.losses(self.outputs(batch), batch, step)
+    def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
+        return self.losses(self.outputs(batch), batch, numbers)
 
     def outputs(self, batch: Batch) -> Outputs:
         """Output of the network -> tensor."""
@@ -43,8 +47,13 @@ class Supervised:
         tensors = results if isinstance(results, tuple) else (results,)
         return dict(zip(self._ports, tensors, strict=True))
 
-    def losses(self, outputs: Mapping[str, Tensor], batch: Batch, step: int) -> Losses:
-        return self._judge(outputs, batch, step)
+    def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
+        return self._judge(outputs, batch, numbers)
+
+
+def weights_of(settings: Settings) -> dict[str, Schedule]:
+    """The schedule of each loss's weight, by the loss's title."""
+    return {title: item.weight for item, title in _titled(settings.losses)}
 
 
 class Judge:
@@ -53,24 +62,24 @@ class Judge:
     def __init__(self, settings: Settings, device: torch.device) -> None:
         self._terms = [_Term(item, title, device) for item, title in _titled(settings.losses)]
 
-    def __call__(self, outputs: Mapping[str, Tensor], batch: Batch, step: int) -> Losses:
+    def __call__(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         """`loss`, the weighted sum, and each term without its weight where there are several."""
-        values = [term(outputs, batch) for term in self._terms]
-        parts = [
-            value * weight if (weight := term.weight.at(step)) != 1.0 else value
-            for term, value in zip(self._terms, values, strict=True)
-        ]
+        values = {term.title: term(outputs, batch) for term in self._terms}
+        parts = [_weighted(value, numbers[title]) for title, value in values.items()]
         if len(parts) == 1:
             return {"loss": parts[0]}
-        titles = (term.title for term in self._terms)
-        return {"loss": torch.stack(parts).sum(), **dict(zip(titles, values, strict=True))}
+        return {"loss": torch.stack(parts).sum(), **values}
+
+
+def _weighted(value: Tensor, weight: Number) -> Tensor:
+    return value if isinstance(weight, float) and weight == 1.0 else value * weight
 
 
 class _Term:
     """One loss with its output, target and weight."""
 
     def __init__(self, item: WeightedLoss, title: str, device: torch.device) -> None:
-        self.title, self.weight, self._loss = title, item.weight, item.loss
+        self.title, self._loss = title, item.loss
         self._compute: Compute = make_loss(item.loss, device)
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:

@@ -50,6 +50,10 @@ def test_every_operator_is_in_it_with_its_documentation() -> None:
         (("networcks",), {}),
         (("training", "epocs"), 3),
         (("training", "optimizer"), {"adamv": {}}),
+        (("training", "optimizer"), {"muon": {"lr": -1}}),
+        (("training", "optimizer"), {"adamw": {"lr": {"start": 1}}}),
+        (("training", "parameters"), [{"kind": ["biass"], "weight_decay": 0}]),
+        (("training", "init_from"), {"pth": "weights.safetensors"}),
         (("objective",), {"superwised": {}}),
         (("networks", "classifier", "layers", 0), {"conv2d": {"chanels": 3}}),
         (("networks", "classifier", "layers", 0), {"conv3": 3}),
@@ -65,3 +69,21 @@ def test_it_refuses_what_is_wrong(path: tuple[Any, ...], value: Any) -> None:
         holder = holder[key]
     holder[path[-1]] = value
     assert not VALIDATOR.is_valid(changed)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer", {"muon": {"lr": {"start": 0.1, "end": 0, "steps": 5}, "exclude": "a.fc.**"}}),
+        ("optimizer", {"adamw": {"betas": [0.9, {"start": 0.9, "end": 0.99, "steps": 5}]}}),
+        ("optimizer", {"sgd": {"lr": "$rate"}}),
+        ("parameters", [{"match": "**", "freeze": True}, {"kind": ["bias"], "weight_decay": 0}]),
+        ("parameters", [{"match": ["a.**"], "freeze": {"until": 500}, "lr_factor": 0.1}]),
+        ("init_from", "weights.safetensors"),
+        ("init_from", {"path": "weights.safetensors", "reinitialise": ["fc.**"]}),
+    ],
+)
+def test_it_accepts_what_training_may_say(key: str, value: Any) -> None:
+    changed = copy.deepcopy(document("digits_cnn.yaml"))
+    changed["training"][key] = value
+    assert [error.message for error in VALIDATOR.iter_errors(changed)] == []

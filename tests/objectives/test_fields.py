@@ -6,6 +6,7 @@ from netwright.compiler.diagnostics import Code
 from netwright.compiler.ir.dims import Symbol
 from netwright.compiler.ir.shapes import DType
 from netwright.compiler.objectives.augmentations import Flip, Noise
+from netwright.compiler.objectives.field_checks import field_problems
 from netwright.compiler.objectives.fields import ANYTHING, Field, Normalize
 from netwright.compiler.objectives.sources import SOURCES, Digits
 
@@ -75,7 +76,7 @@ def test_interval_of_what_the_network_sees(settings, interval):
     ],
 )
 def test_settings_that_do_not_go_together(settings, code, words):
-    (problem,) = image(**settings).problems()
+    (problem,) = field_problems(image(**settings))
     assert problem.code is code
     assert words in problem.message
 
@@ -91,7 +92,7 @@ def test_types():
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_what_a_source_knows_is_complete(source):
     known = source().known_fields() if source is Digits else {}
-    assert all(not list(field.problems()) for field in known.values())
+    assert all(not list(field_problems(field)) for field in known.values())
     assert all(field.shape and field.dtype for field in known.values())
 
 

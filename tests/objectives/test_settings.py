@@ -5,9 +5,11 @@ from netwright.compiler.objectives.augmentations import AUGMENTATIONS
 from netwright.compiler.objectives.data import Data, Split
 from netwright.compiler.objectives.export import Export
 from netwright.compiler.objectives.fields import Field, Normalize
+from netwright.compiler.objectives.initial_weights import InitFrom
 from netwright.compiler.objectives.losses import LOSSES, WeightedLoss
 from netwright.compiler.objectives.metrics import METRICS
 from netwright.compiler.objectives.optimizers import OPTIMIZERS
+from netwright.compiler.objectives.parameter_rules import Freeze, ParameterRule
 from netwright.compiler.objectives.registry import OBJECTIVES
 from netwright.compiler.objectives.schedules import LR_SCHEDULES, Schedule
 from netwright.compiler.objectives.sources import SOURCES, Digits, Idx
@@ -29,8 +31,11 @@ SINGLE = [
     Data,
     Export,
     Field,
+    Freeze,
+    InitFrom,
     NetworkUse,
     Normalize,
+    ParameterRule,
     Schedule,
     Split,
     Training,

@@ -34,7 +34,14 @@ MISFITS = [
     ("mae]", "mae, {f1: {output: age, target: age}}]", "no loss of that kind for `age`"),
     ("mae]", "mae, {f1: {output: age}}]", "both `output` and `target`"),
     ("dtype: bool}", "dtype: uint8}", "targets in [0, 1], found `flags` in [0, 255]"),
-    ("epochs: 2", "epochs: 2\n  checkpoint: {best: acuracy}", "found `acuracy`"),
+    ("dtype: bool}", "dtype: float32}", "targets in [0, 1], found `flags` of float32 without a r"),
+    ("dtype: bool}", "dtype: int64}", "targets in [0, 1], found `flags` of int64 without a range"),
+    ("dtype: bool}", "dtype: int64, below: 3}", "targets in [0, 1], found `flags` in [0, 2]"),
+    (
+        "dtype: bool}",
+        "dtype: float32, normalize: {mean: 0, std: 1}}",
+        "targets in [0, 1], found `flags` of float32 without a range",
+    ),
     ("epochs: 2", "epochs: 2\nexport: {programs: [predit]}", "no program `predit`"),
     ("data.npz}", "data.npz, arrays: {imag: x}}", "the field `imag`"),
     ("{npz: {path: data.npz}}", "{idx: {train: [a, b]}}", "each of the 5 fields"),
@@ -52,6 +59,31 @@ def test_what_does_not_fit_is_o501(found, old, new, words):
     assert codes
     assert words in codes[0].message
     assert codes[0].span is not None
+
+
+def test_a_figure_to_follow_that_does_not_exist(found):
+    split = ("  fields:", "  split: {validation: 0.1}\n  fields:")
+    (diagnostic,) = found(split, ("epochs: 2", "epochs: 2\n  checkpoint: {best: acuracy}"))
+    assert diagnostic.code is Code.O501
+    assert "found `acuracy`" in diagnostic.message
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "float32, range: [0, 1]",
+        "float32, range: [0.1, 0.9]",
+        "float32, range: [0, 5], scale: [0, 1]",
+        "int64, below: 2",
+        "int64, classes: [cat, dog]",
+        "int32, range: [0, 1]",
+        "uint8, scale: [0, 1]",
+        "uint8, normalize: {mean: 0, std: 1}",
+        "bool, scale: [0, 1]",
+    ],
+)
+def test_fields_that_hold_answers(found, field):
+    assert not found(("dtype: bool}", f"dtype: {field}}}"))
 
 
 EXCLUSIONS = [

@@ -9,6 +9,7 @@ from netwright.compiler.objectives.augmentations import Flip, Noise, Shift
 from netwright.compiler.objectives.fields import Field, Normalize
 from netwright.runtime.data.augment import augment
 from netwright.runtime.data.batches import Batches, derive
+from netwright.runtime.data.columns import as_columns
 from netwright.runtime.data.preprocess import Preprocess
 
 CPU = torch.device("cpu")
@@ -23,11 +24,11 @@ def batches(count: int, fields: dict[str, Field] = FIELDS) -> Batches:
         "image": np.arange(count * 4, dtype=np.uint8).reshape(count, 1, 2, 2),
         "label": np.arange(count),
     }
-    return Batches(arrays, fields, CPU, torch.channels_last)
+    return Batches(as_columns(arrays), fields, CPU, torch.channels_last)
 
 
 def labels(source: Batches, epoch: int, start: int = 0, seed: int = 0) -> list[list[int]]:
-    return [b.raw["label"].tolist() for b in source.training(seed, epoch, 4, start, 0)]
+    return [b.raw["label"].tolist() for [b] in source.training(seed, epoch, 4, start, 0)]
 
 
 def test_an_epoch_visits_each_sample_at_most_once_in_an_order_of_its_own() -> None:
@@ -43,7 +44,7 @@ def test_an_epoch_visits_each_sample_at_most_once_in_an_order_of_its_own() -> No
 
 
 def test_fields_stay_together() -> None:
-    for batch in batches(20).training(0, 0, 5, 0, 0):
+    for [batch] in batches(20).training(0, 0, 5, 0, 0):
         assert torch.equal(batch.raw["image"][:, 0, 0, 0], batch.raw["label"] * 4)
         assert torch.allclose(batch.values["image"], batch.raw["image"].float() / 127.5 - 1)
         assert batch.values["label"] is batch.raw["label"]
@@ -60,7 +61,7 @@ def test_augmentation_depends_on_the_step_alone() -> None:
     source = batches(12, fields)
 
     def images(start: int, step: int) -> list[torch.Tensor]:
-        return [b.values["image"] for b in source.training(0, 0, 4, start, step)]
+        return [b.values["image"] for [b] in source.training(0, 0, 4, start, step)]
 
     whole, rest = images(0, 100), images(2, 102)
     assert torch.equal(whole[2], rest[0])
@@ -121,16 +122,18 @@ def test_flip_mirrors_about_half_of_the_images(axis: str) -> None:
     assert 140 < same.sum() < 260
 
 
-def test_shift_moves_each_image_and_repeats_its_edge() -> None:
-    x = torch.arange(20.0).reshape(1, 1, 4, 5).repeat(300, 1, 1, 1)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_shift_moves_each_image_and_repeats_its_edge(layout: torch.memory_format) -> None:
+    one = torch.arange(60.0).reshape(1, 3, 4, 5)
+    x = one.repeat(300, 1, 1, 1).contiguous(memory_format=layout)
     result = augment(Shift(pixels=1), x, generator())
     seen = set()
-    for image in result[:, 0]:
+    for image in result:
         for down in (-1, 0, 1):
             for right in (-1, 0, 1):
                 rows = (torch.arange(4) + down).clamp(0, 3)
                 columns = (torch.arange(5) + right).clamp(0, 4)
-                if torch.equal(image, x[0, 0][rows][:, columns]):
+                if torch.equal(image, one[0][:, rows][:, :, columns]):
                     seen.add((down, right))
     assert len(seen) == 9
 

@@ -209,9 +209,9 @@ def test_cuda_for_inference_is_not_replaced_silently(
 
 def test_a_bundle_replaces_a_bundle(finished: TrainResult, bundle: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(bundle, tmp_path / "bundle")
-    (copy / "old.txt").write_text("")
+    (copy / "empty").mkdir()
     result = export_run(finished.folder, output=copy, opset=18, with_weights=True)
-    assert not (copy / "old.txt").exists()
+    assert not (copy / "empty").exists()
     assert set(open_bundle(copy).manifest.files) == {
         "predict.onnx",
         "spec.yaml",
@@ -219,6 +219,38 @@ def test_a_bundle_replaces_a_bundle(finished: TrainResult, bundle: Path, tmp_pat
     }
     assert onnx.load(result.files["predict"]).opset_import[0].version == 18
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    export_run(finished.folder, output=copy)
+    assert set(open_bundle(copy).manifest.files) == {"predict.onnx", "spec.yaml"}
+
+
+def a_file(folder: Path) -> None:
+    (folder / "notes.txt").write_text("precious")
+
+
+def a_file_below(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes.txt").write_text("precious")
+
+
+def a_link(folder: Path) -> None:
+    (folder / "notes.txt").symlink_to(folder / "nowhere")
+
+
+def a_link_to_a_folder(folder: Path) -> None:
+    (folder / "notes.txt").symlink_to(folder.parent, target_is_directory=True)
+
+
+@pytest.mark.parametrize("add", [a_file, a_file_below, a_link, a_link_to_a_folder])
+def test_files_that_are_not_the_bundles_are_kept(
+    add: Callable[[Path], None], finished: TrainResult, bundle: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "bundle")
+    add(copy)
+    before = {path: path.lstat().st_mtime_ns for path in copy.rglob("*")}
+    with pytest.raises(NetwrightError, match=r"found `(mine/)?notes\.txt`") as caught:
+        export_run(finished.folder, output=copy)
+    assert code_of(caught) is Code.R903
+    assert {path: path.lstat().st_mtime_ns for path in copy.rglob("*")} == before
 
 
 def test_nothing_but_a_bundle_is_replaced(finished: TrainResult, tmp_path: Path) -> None:

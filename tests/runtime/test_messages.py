@@ -81,6 +81,13 @@ def r903_other_content() -> None:
     export_run(Path("run"), output=Path("run"))
 
 
+def r903_foreign() -> None:
+    for name in ("a.txt", "notes/1.txt", "notes/2.txt", "z.png"):
+        Path("bundle", name).parent.mkdir(exist_ok=True)
+        Path("bundle", name).write_text("mine")
+    export_run(Path("run"), output=Path("bundle"))
+
+
 def r904() -> None:
     changes = {"adamw: {lr: 1e-2}": "sgd: {lr: 1e38}", "  clip_norm: 1.0\n": ""}
     train(compile_text(changes), output=Path("new"), device="cpu")
@@ -102,6 +109,7 @@ CASES = (
     r902,
     r903,
     r903_other_content,
+    r903_foreign,
     r904,
     r906,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from netwright.compiler.objectives.fields import Field
 from netwright.compiler.objectives.losses import (
     L1,
     BceLogits,
@@ -19,11 +20,13 @@ from netwright.compiler.objectives.schedules import Schedule
 from netwright.compiler.objectives.supervised import NetworkUse, Supervised
 from netwright.runtime.data.batches import Batch
 from netwright.runtime.metrics import Figures
+from netwright.runtime.numbers import numbers_at
 from netwright.runtime.objectives.losses import make_loss
-from netwright.runtime.objectives.supervised import Judge
+from netwright.runtime.objectives.supervised import Judge, weights_of
 
 CPU = torch.device("cpu")
 NAMES = {"output": "y", "target": "t"}
+FIELDS = {"t": Field(shape=["B"], dtype="float32")}
 SCORES = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 0.5], [0.0, 0.1, 0.2]])
 LABELS = torch.tensor([0, 1, 1, 2])
 
@@ -83,15 +86,15 @@ def test_several_losses_with_weights_that_change() -> None:
         [WeightedLoss(loss=Mse(**NAMES)), WeightedLoss(loss=L1(**NAMES), weight=weight)], []
     )
     batch = Batch({}, {"t": torch.zeros(2)})
-    judge = Judge(settings, CPU)
+    judge, weights = Judge(settings, CPU), weights_of(settings)
     outputs = {"y": torch.tensor([1.0, 3.0])}
-    assert {k: float(v) for k, v in judge(outputs, batch, 0).items()} == {
+    assert {k: float(v) for k, v in judge(outputs, batch, numbers_at(weights, 0)).items()} == {
         "loss": 5.0,
         "mse": 5.0,
         "l1": 2.0,
     }
-    assert float(judge(outputs, batch, 5)["loss"]) == 7.0
-    assert float(judge(outputs, batch, 100)["loss"]) == 9.0
+    assert float(judge(outputs, batch, numbers_at(weights, 5))["loss"]) == 7.0
+    assert float(judge(outputs, batch, numbers_at(weights, 100))["loss"]) == 9.0
 
 
 def figures(
@@ -99,11 +102,12 @@ def figures(
 ) -> dict[str, float]:
     """The metrics over the samples in two batches of unequal size."""
     settings = supervised([WeightedLoss(loss=loss)], metrics)
-    judge, made = Judge(settings, CPU), Figures(settings, CPU)
+    judge, made = Judge(settings, CPU), Figures(settings, FIELDS, CPU)
+    numbers = numbers_at(weights_of(settings), 0)
     for part in (slice(0, 1), slice(1, None)):
         fields = {"t": target[part]}
         batch, outputs = Batch(fields, fields), {"y": output[part]}
-        made.update(outputs, judge(outputs, batch, 0), batch)
+        made.update(outputs, judge(outputs, batch, numbers), batch)
     return made.compute()
 
 
@@ -114,7 +118,7 @@ def test_metrics_of_classes() -> None:
     logs = log_softmax(SCORES)
     assert found["loss"] == pytest.approx(-logs[np.arange(4), LABELS.numpy()].mean(), rel=1e-6)
     assert found["accuracy"] == pytest.approx(0.75)
-    assert found["f1"] == pytest.approx(0.75)
+    assert found["f1_micro"] == pytest.approx(0.75)
     assert found["top_2"] == pytest.approx(0.75)
 
 
@@ -137,7 +141,7 @@ def test_metrics_of_answers() -> None:
     target = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     found = figures(BceLogits(**NAMES), [Accuracy(), F1(average="micro")], output, target)
     assert found["accuracy"] == pytest.approx(4 / 6)
-    assert found["f1"] == pytest.approx(2 * 2 / (2 * 2 + 2 + 0))
+    assert found["f1_micro"] == pytest.approx(2 * 2 / (2 * 2 + 2 + 0))
 
 
 def test_metrics_of_numbers() -> None:
@@ -150,6 +154,6 @@ def test_metrics_of_numbers() -> None:
 
 def test_confusion_counts_rows_of_true_classes() -> None:
     settings = supervised([WeightedLoss(loss=CrossEntropy(**NAMES))], [])
-    made = Figures(settings, CPU)
+    made = Figures(settings, FIELDS, CPU)
     made.update({"y": SCORES}, {}, Batch({"t": LABELS}, {}))
     assert made.confusion() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
         "1,234 samples/s  1:01  best so far",
         "warning: careful [not markup]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_over", "line"),
+    [
+        (False, "going on at step 22 of 44"),
+        (True, "the run ended at step 22 of 44; it is measured again"),
+    ],
+)
+def test_a_run_that_is_resumed(is_over: bool, line: str) -> None:
+    stream = io.StringIO()
+    observer_for(stream).begin(replace(BEGIN, step=22, is_over=is_over))
+    assert stream.getvalue().splitlines()[1] == line
 
 
 def test_the_live_display_shows_rate_loss_metric_and_time_left() -> None:

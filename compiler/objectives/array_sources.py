@@ -1,0 +1,155 @@
+"""Sources of arrays: numpy's files, IDX files, and the digits that scikit-learn ships."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field as Setting
+
+from ..diagnostics import Code
+from .fields import Field
+from .problem import Problem
+from .source import Path, Source, same_place, strangers
+
+
+class Digits(Source):
+    """1,797 scanned digits of 8x8 pixels that scikit-learn ships; nothing is downloaded.
+
+    Fields: `image` uint8 [B, 1, 8, 8] in [0, 16], scaled to [0, 1]; `label` int64 [B] below 10.
+    """
+
+    name: ClassVar[str] = "digits"
+    title: ClassVar[str] = "the source `digits`"
+
+    def known_fields(self) -> dict[str, Field]:
+        image = Field(shape=["B", 1, 8, 8], dtype="uint8", range=[0, 16], scale=[0, 1])
+        label = Field(shape=["B"], dtype="int64", classes=[str(digit) for digit in range(10)])
+        return {"image": image, "label": label}
+
+
+class Idx(Source):
+    """Files in the IDX format of MNIST, gzipped or not: one per field, in the fields' order.
+
+    A file that is not gzipped is read as needed, so that it may be larger than the memory.
+    """
+
+    name: ClassVar[str] = "idx"
+    title: ClassVar[str] = "the source `idx`"
+
+    train: list[Path] = Setting(
+        min_length=1, description="One file for each field, in the order of `fields`."
+    )
+    test: list[Path] | None = Setting(
+        default=None, min_length=1, description="The same for the test samples."
+    )
+
+    @property
+    def has_test(self) -> bool:
+        return self.test is not None
+
+    def paths(self) -> list[str]:
+        return [*self.train, *(self.test or [])]
+
+    def problems(self, fields: list[str]) -> Iterator[Problem]:
+        for part, files in (("train", self.train), ("test", self.test)):
+            if files is not None and len(files) != len(fields):
+                yield Problem(
+                    Code.O501,
+                    f"`{part}` expects one file for each of the {len(fields)} fields "
+                    f"({', '.join(fields)}), found {len(files)}",
+                    (part,),
+                )
+
+
+class Npy(Source):
+    """Files of numpy's format .npy, one array each, read as needed. Pickles in them are refused."""
+
+    name: ClassVar[str] = "npy"
+    title: ClassVar[str] = "the source `npy`"
+
+    files: dict[str, Path] = Setting(
+        min_length=1, description="Field -> file: `{image: images.npy, label: labels.npy}`."
+    )
+    test_files: dict[str, Path] = Setting(default={}, description="The same for the test samples.")
+
+    @property
+    def has_test(self) -> bool:
+        return bool(self.test_files)
+
+    def paths(self) -> list[str]:
+        return [*self.files.values(), *self.test_files.values()]
+
+    def problems(self, fields: list[str]) -> Iterator[Problem]:
+        for key, files in (("files", self.files), ("test_files", self.test_files)):
+            yield from strangers(key, files, fields)
+            lacking = [name for name in fields if name not in files]
+            if files and lacking:
+                yield Problem(
+                    Code.O501,
+                    f"`{key}` expects a file for each field, found none for "
+                    f"{', '.join(f'`{name}`' for name in lacking)}",
+                    (key,),
+                    help=f"add `{lacking[0]}: {lacking[0]}.npy`",
+                )
+        yield from self._overlap()
+
+    def _overlap(self) -> Iterator[Problem]:
+        for name, file in self.test_files.items():
+            if self.files.get(name) == file:
+                yield Problem(
+                    Code.O502,
+                    f"the field `{name}` would train and test on the same file `{file}`",
+                    ("test_files", name),
+                    help="name the file with its test samples",
+                )
+
+
+class Npz(Source):
+    """Arrays of a numpy .npz file. Objects and pickles in it are refused.
+
+    Arrays that are stored uncompressed (`numpy.savez`) are read as needed, so that the file may be
+    larger than the memory; compressed ones are read whole.
+    """
+
+    name: ClassVar[str] = "npz"
+    title: ClassVar[str] = "the source `npz`"
+
+    path: Path = Setting(description="The .npz file.")
+    arrays: dict[str, str] = Setting(
+        default={},
+        description="Field -> array, where their names differ: `{image: x_train}`.",
+    )
+    test_path: Path | None = Setting(
+        default=None, description="A second .npz file with test samples."
+    )
+    test_arrays: dict[str, str] = Setting(
+        default={}, description="Field -> array of the test samples: `{image: x_test}`."
+    )
+
+    @property
+    def has_test(self) -> bool:
+        return self.test_path is not None or bool(self.test_arrays)
+
+    def paths(self) -> list[str]:
+        return [self.path, *([self.test_path] if self.test_path else [])]
+
+    def problems(self, fields: list[str]) -> Iterator[Problem]:
+        yield from strangers("arrays", self.arrays, fields)
+        yield from strangers("test_arrays", self.test_arrays, fields)
+        if self.has_test and self.test_path in (None, self.path):
+            yield from self._overlap(fields)
+
+    def _overlap(self, fields: list[str]) -> Iterator[Problem]:
+        if self.test_path and not self.test_arrays:
+            yield from same_place(self.path, self.test_path)
+            return
+        for name in fields:
+            train, test = self.arrays.get(name, name), self.test_arrays.get(name, name)
+            if train == test:
+                yield Problem(
+                    Code.O502,
+                    f"the field `{name}` would train and test on the same array `{train}`",
+                    ("test_arrays",),
+                    help=f"name its test array: `test_arrays: {{{name}: ...}}`",
+                )

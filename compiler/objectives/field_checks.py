@@ -1,0 +1,153 @@
+"""Settings of a data field that exclude each other or do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..diagnostics import Code
+from ..ir.shapes import DType
+from .fields import Field
+from .problem import FIRST, Problem, repeats
+
+LARGEST = 1e30
+"""Limit of what raw values are shifted by or multiplied with: float32 ends at 3.4e38."""
+
+
+def field_problems(field: Field) -> Iterator[Problem]:
+    """What is wrong with the settings of a resolved field."""
+    yield from _exclusions(field)
+    yield from _limits(field)
+    yield from _normalize_lengths(field)
+    yield from _augmentations(field)
+
+
+def _exclusions(field: Field) -> Iterator[Problem]:
+    if field.scale is not None and field.normalize is not None:
+        yield Problem(
+            Code.O502,
+            "`scale` and `normalize` exclude each other, found both",
+            ("normalize",),
+            help="keep the one that the network shall see",
+        )
+    if field.below is not None and field.classes is not None:
+        yield Problem(
+            Code.O502,
+            f"`below` and `classes` exclude each other, found `below: {field.below}` and "
+            f"{len(field.classes)} classes",
+            ("below",),
+            help="remove `below`; the names say how many there are",
+        )
+    labels = "classes" if field.classes is not None else "below"
+    if field.class_total is not None and field.element_type not in (
+        DType.U8,
+        DType.I32,
+        DType.I64,
+    ):
+        yield Problem(
+            Code.O502,
+            f"`{labels}` needs a field of integers, found `dtype: {field.dtype}`",
+            (labels,),
+            help="labels and ids are stored as int64, int32 or uint8",
+        )
+    if field.class_total is not None and field.is_transformed:
+        key = "scale" if field.scale is not None else "normalize"
+        yield Problem(
+            Code.O502,
+            f"`{labels}` says that the values are labels or ids, and `{key}` would change them",
+            (key,),
+            help=f"remove `{key}`",
+        )
+
+
+def _limits(field: Field) -> Iterator[Problem]:
+    if field.range is not None and field.range[0] >= field.range[1]:
+        low, high = field.range
+        yield Problem(
+            Code.S102, f"`range` expects [low, high], found [{low:g}, {high:g}]", ("range",)
+        )
+    if field.range is not None and field.dtype == "uint8" and not _inside(field.range, 0, 255):
+        low, high = field.range
+        yield Problem(
+            Code.S102,
+            f"`range` expects values that uint8 holds, 0 to 255, found [{low:g}, {high:g}]",
+            ("range",),
+        )
+    if field.scale is not None and field.scale[0] == field.scale[1]:
+        yield Problem(
+            Code.S102,
+            f"`scale` expects two different ends, found {field.scale[0]:g} twice",
+            ("scale",),
+        )
+    if field.scale is not None and field.raw_range is None:
+        yield Problem(
+            Code.S102,
+            f"`scale` needs the range of the raw values, which {field.dtype} does not tell",
+            ("scale",),
+            help="add `range: [low, high]`, or use `normalize`",
+        )
+    yield from _constants(field)
+    for index, first in repeats(field.classes or ()):
+        yield Problem(
+            Code.S102,
+            f"`classes` expects different names, found `{(field.classes or ())[index]}` twice",
+            ("classes", index),
+            also=(("classes", first), FIRST),
+        )
+
+
+def _constants(field: Field) -> Iterator[Problem]:
+    """What the network's input is made with, and undone with, must be numbers of float32."""
+    key = "scale" if field.scale is not None else "normalize"
+    ranged = field.raw_range is None or field.raw_range[0] < field.raw_range[1]
+    known = field.scale is None or (
+        field.raw_range is not None and field.scale[0] != field.scale[1]
+    )
+    if not field.is_transformed or not ranged or not known:
+        return
+    shift, factor = field.affine()
+    factors_fit = all(1 / LARGEST < abs(f) < LARGEST for f in factor)
+    if not factors_fit or any(abs(s) > LARGEST for s in (*shift, *field.inverse()[0])):
+        yield Problem(
+            Code.S102,
+            f"`{key}` expects numbers that float32 can hold, found (x - {shift[0]:g}) * "
+            f"{factor[0]:g}",
+            (key,),
+        )
+
+
+def _inside(pair: list[float], low: float, high: float) -> bool:
+    return low <= pair[0] and pair[1] <= high
+
+
+def _normalize_lengths(field: Field) -> Iterator[Problem]:
+    if field.normalize is None or field.shape is None:
+        return
+    channels = field.shape[1] if len(field.shape) > 1 else 1
+    for key in ("mean", "std"):
+        count = len(getattr(field.normalize, key))
+        if count not in (1, channels):
+            yield Problem(
+                Code.S102,
+                f"`{key}` expects one number or one for each of the {channels} channels "
+                f"(axis 1), found {count}",
+                ("normalize", key),
+            )
+
+
+def _augmentations(field: Field) -> Iterator[Problem]:
+    assert field.shape is not None
+    if field.augment and field.class_total is not None:
+        yield Problem(
+            Code.O502,
+            "`augment` changes values, and this field holds labels or ids",
+            ("augment",),
+            help="move `augment` to the field that the network reads",
+        )
+    for index, augmentation in enumerate(field.augment):
+        if augmentation.moves_pixels and len(field.shape) != 4:
+            yield Problem(
+                Code.O502,
+                f"`{augmentation.name}` needs images [B, C, H, W], found a field of "
+                f"{len(field.shape)} axes",
+                ("augment", index),
+            )

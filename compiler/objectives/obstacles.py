@@ -1,0 +1,88 @@
+"""What keeps a step from being compiled or recorded, whatever the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from ..diagnostics import Code
+from .base import Context
+from .optimizers import Implementation, Optimizer
+from .planning import Planning
+from .problem import Problem
+from .training import Training
+
+RECURRENT = frozenset({"rnn", "lstm", "gru"})
+"""Operators that torch runs as one kernel over all time steps."""
+
+
+def check_plan(training: Training, context: Context) -> Iterator[Problem]:
+    """Requests of `plan` that no machine can meet."""
+    plan = training.plan
+    operators = {node.op.name for graph in context.graphs.values() for node in graph.nodes}
+    yield from plan.problems()
+    found = compile_obstacle(operators)
+    if plan.compile and found:
+        yield _impossible("compile", found)
+    found = graphs_obstacle(training, operators) or _device_obstacle(training)
+    if plan.graphs and found:
+        yield _impossible("graphs", found)
+
+
+def _impossible(key: str, why: str) -> Problem:
+    message = f"`{key}: true` is not possible: {why}"
+    return Problem(Code.O502, message, ("plan", key), help=f"remove `{key}` from `plan`")
+
+
+def compile_obstacle(operators: Collection[str]) -> str | None:
+    """Why torch.compile is of no use to these operators; None where it may be."""
+    recurrent = sorted(RECURRENT.intersection(operators))
+    if recurrent:
+        return f"it would unroll the recurrent layers ({', '.join(recurrent)}) into single steps"
+    return None
+
+
+def graphs_obstacle(training: Training, operators: Collection[str]) -> str | None:
+    """Why a step can't be recorded as a CUDA graph; None where it can be.
+
+    A graph holds every number but those that are read from tensors: losses' weights and the
+    learning rate are, other numbers are not.
+    """
+    if training.precision == "fp16":
+        return "the loss scaling of `precision: fp16` decides on the host"
+    if training.plan.compile:
+        return "`compile` and `graphs` exclude each other"
+    if RECURRENT.intersection(operators):
+        return "recurrent layers draw dropout that a replay would repeat, and read lengths"
+    clips = {"clip_norm": training.clip_norm, "clip_value": training.clip_value}
+    moving = [name for name, clip in clips.items() if clip is not None and not clip.is_constant]
+    if moving:
+        return f"`{moving[0]}` changes during the run"
+    obstacles = (_recording_obstacle(used, training.plan) for used in used_optimizers(training))
+    return next((found for found in obstacles if found), None)
+
+
+def used_optimizers(training: Training) -> list[Optimizer]:
+    """The settings of the optimizers that take turns."""
+    return list(training.optimizers.values()) or [training.optimizer]
+
+
+def recordable_form(training: Training) -> Implementation | None:
+    """The fastest form in which a CUDA graph can hold every optimizer; None if there is none."""
+    used = used_optimizers(training)
+    forms = used[0].implementations
+    return next((form for form in forms if all(form in o.recordable for o in used)), None)
+
+
+def _recording_obstacle(optimizer: Optimizer, plan: Planning) -> str | None:
+    name = f"`{optimizer.name}`"
+    forms = [form for form in optimizer.implementations if form in optimizer.recordable]
+    if not forms:
+        return f"{name} keeps numbers on the host that each step changes"
+    if plan.optimizer is not None and plan.optimizer not in forms:
+        return f"{name} can be recorded as `{forms[0]}` only, found `{plan.optimizer}`"
+    moving = sorted(optimizer.moving().keys() - {"lr"})
+    return f"`{moving[0]}` of {name} changes during the run" if moving else None
+
+
+def _device_obstacle(training: Training) -> str | None:
+    return "a CPU has no CUDA graphs" if training.device == "cpu" else None

@@ -1,0 +1,67 @@
+"""The part of `training` that says how a step is executed; runtime/plan.py decides the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field as Setting
+
+from ..diagnostics import Code
+from .problem import Problem
+from .section import Section
+
+
+class Planning(Section):
+    """How steps are executed. What is not given is decided from spec, data and device.
+
+    None of it changes what is computed, except by the rounding of other kernels.
+    """
+
+    title: ClassVar[str] = "`plan`"
+    expects: ClassVar[str] = "`rules`, `measured` or a map"
+
+    choose: Literal["rules", "measured"] = Setting(
+        default="rules",
+        description="rules: decide at once; measured: time the candidates for a few steps, keep "
+        "the fastest, and store it with the run. `plan: measured` is short for this.",
+    )
+    data: Literal["device", "loader"] | None = Setting(
+        default=None,
+        description="device: all samples lie on the device; loader: batches are brought there.",
+    )
+    workers: int | None = Setting(
+        default=None,
+        ge=0,
+        le=256,
+        description="Processes of the loader, which read ahead; 0 reads in line. It asks for a "
+        "loader.",
+    )
+    memory_format: Literal["contiguous", "channels_last", "channels_last_3d"] | None = Setting(
+        default=None,
+        description="How images [B, C, H, W] lie in memory, and volumes [B, C, D, H, W] with "
+        "channels_last_3d.",
+    )
+    optimizer: Literal["fused", "foreach", "plain"] | None = Setting(
+        default=None, description="fused: one kernel; foreach: a few; plain: one per tensor."
+    )
+    compile: bool | None = Setting(
+        default=None, description="Run the step through torch.compile; never recurrent layers."
+    )
+    graphs: bool | None = Setting(
+        default=None, description="Record the step once as a CUDA graph and replay it."
+    )
+
+    @classmethod
+    def desugar(cls, data: Any) -> Any:
+        return {"choose": data} if isinstance(data, str) else super().desugar(data)
+
+    def problems(self) -> Iterator[Problem]:
+        """Settings that exclude each other."""
+        if self.data == "device" and self.workers is not None:
+            yield Problem(
+                Code.O502,
+                f"`workers` belongs to `data: loader`, found {self.workers} and `data: device`",
+                ("plan", "workers"),
+                help="remove one of them",
+            )

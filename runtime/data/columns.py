@@ -1,0 +1,208 @@
+"""Columns: one field of a part of the data, [N, ...], read piece by piece. Torch-free.
+
+A column may be larger than the memory: nothing here reads one whole, except `whole` itself. A
+part of the data is a choice of samples (`SubsetColumn`), not a copy of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+Array = NDArray[Any]
+Storage = Literal["memory", "mapped", "files"]
+
+CHUNK_BYTES = 16 << 20
+"""How much `chunks` reads at a time unless told otherwise."""
+
+
+class Column(ABC):
+    """Values of every sample of one field.
+
+    dtype, shape: of the whole; the first axis counts the samples.
+    storage: `memory`; `mapped` where the file is read as needed and the system keeps what fits;
+        `files` where each sample is a file, decoded as needed.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    storage: Storage
+    file: str = ""
+    """What messages call the file it comes from."""
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all values once they are in memory."""
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def take(self, indices: Indices) -> Array:
+        """The samples of these indices, in their order, as a copy [len(indices), ...].
+
+        Raises: NetwrightError: F602: a sample's file can't be read.
+        """
+
+    def chunks(self, size: int | None = None) -> Iterator[tuple[int, Array]]:
+        """Every sample once, in order: the first index of a chunk, and its values.
+
+        size: samples at a time; about 16 MiB unless given. A chunk is not to be written to.
+        """
+        step = size or max(1, CHUNK_BYTES * len(self) // max(self.nbytes, 1))
+        for start in range(0, len(self), step):
+            yield start, self._slice(start, min(start + step, len(self)))
+
+    def _slice(self, start: int, stop: int) -> Array:
+        return self.take(np.arange(start, stop))
+
+    def in_memory(self) -> Array | None:
+        """The values where they lie in memory as one plain array; else None."""
+        return None
+
+    def whole(self) -> Array:
+        """All values in memory."""
+        held = self.in_memory()
+        return self.take(np.arange(len(self))) if held is None else held
+
+    def where(self, index: int) -> str:
+        """What a message calls a sample: sample 5 of a file, or the name of its own file."""
+        return f"sample {index} of `{self.file}`" if self.file else f"sample {index}"
+
+
+Columns = Mapping[str, Column]
+"""Field -> its column; all of one length."""
+
+
+class ArrayColumn(Column):
+    """An array in memory."""
+
+    storage: Storage = "memory"
+
+    def __init__(self, array: Array, file: str = "") -> None:
+        self._array, self.dtype, self.shape, self.file = array, array.dtype, array.shape, file
+
+    def take(self, indices: Indices) -> Array:
+        return self._array[indices]
+
+    def _slice(self, start: int, stop: int) -> Array:
+        return self._array[start:stop]
+
+    def in_memory(self) -> Array | None:
+        return self._array
+
+
+class MappedColumn(Column):
+    """An array inside a file that is mapped into memory: read where it is touched.
+
+    Args:
+        offset: where in the file its elements begin, in bytes.
+        order: `C` where the last axis runs fastest in the file, `F` where the first does.
+    """
+
+    storage: Storage = "mapped"
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        offset: int,
+        order: Literal["C", "F"] = "C",
+    ) -> None:
+        self.path, self.dtype, self.shape, self.file = path, dtype, shape, path.name
+        self._offset, self._order = offset, order
+        self._array = self._mapped()
+
+    def _mapped(self) -> Array:
+        if 0 in self.shape:  # the system maps no empty ranges
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(self.path, self.dtype, "r", self._offset, self.shape, self._order)
+
+    def take(self, indices: Indices) -> Array:
+        return np.asarray(self._array[indices])
+
+    def _slice(self, start: int, stop: int) -> Array:
+        return np.asarray(self._array[start:stop])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_array": None}  # a loader process maps the file by itself
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._array = self._mapped()
+
+
+class SubsetColumn(Column):
+    """Some samples of another column."""
+
+    def __init__(self, column: Column, indices: Indices) -> None:
+        self._column, self._indices = column, indices
+        self.dtype, self.shape = column.dtype, (len(indices), *column.shape[1:])
+        self.storage, self.file = column.storage, column.file
+
+    def take(self, indices: Indices) -> Array:
+        return self._column.take(self._indices[indices])
+
+    def where(self, index: int) -> str:
+        return self._column.where(int(self._indices[index]))
+
+
+class ConvertedColumn(Column):
+    """Another column with elements of another type, and axes of size 1 added or dropped.
+
+    sample: the sizes of one sample.
+    """
+
+    def __init__(self, column: Column, dtype: np.dtype[Any], sample: tuple[int, ...]) -> None:
+        self._column, self.dtype, self.shape = column, dtype, (len(column), *sample)
+        self.storage, self.file = column.storage, column.file
+
+    def take(self, indices: Indices) -> Array:
+        return self._view(self._column.take(indices))
+
+    def _slice(self, start: int, stop: int) -> Array:
+        return self._view(self._column._slice(start, stop))
+
+    def _view(self, values: Array) -> Array:
+        return values.reshape(len(values), *self.shape[1:]).astype(self.dtype, copy=False)
+
+    def in_memory(self) -> Array | None:
+        held = self._column.in_memory()
+        return None if held is None or held.dtype != self.dtype else self._view(held)
+
+    def where(self, index: int) -> str:
+        return self._column.where(index)
+
+
+def take(columns: Columns, indices: Indices) -> dict[str, Column]:
+    """The samples of the given indices, of every field; nothing is copied."""
+    return {name: SubsetColumn(column, indices) for name, column in columns.items()}
+
+
+def total_bytes(columns: Columns) -> int:
+    """The bytes of a part of the data once it is in memory."""
+    return sum(column.nbytes for column in columns.values())
+
+
+def count(columns: Columns) -> int:
+    """How many samples a part of the data has."""
+    return len(next(iter(columns.values()))) if columns else 0
+
+
+def storage_of(columns: Columns) -> Storage:
+    """Where a part lies: in memory only if every field does."""
+    kinds = {column.storage for column in columns.values()}
+    return "files" if "files" in kinds else "mapped" if "mapped" in kinds else "memory"
+
+
+def as_columns(arrays: Mapping[str, Array]) -> dict[str, Column]:
+    """Columns of arrays in memory."""
+    return {name: ArrayColumn(array) for name, array in arrays.items()}

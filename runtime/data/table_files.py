@@ -1,0 +1,89 @@
+"""Reading columns of CSV and Parquet files with Arrow."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...compiler.diagnostics import Code, NetwrightError, failure
+from .errors import damaged, missing, unreadable
+
+ChunkedArray = Any
+"""A pyarrow.ChunkedArray."""
+
+
+def column_names(path: Path, delimiter: str | None) -> list[str]:
+    """The names of a file's columns. delimiter: of a CSV file; None for a Parquet file.
+
+    Raises: NetwrightError: F602.
+    """
+    with _told(path):
+        if delimiter is None:
+            from pyarrow.parquet import read_schema
+
+            return list(read_schema(path).names)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+
+
+def read_columns(
+    path: Path, names: Sequence[str], delimiter: str | None
+) -> Mapping[str, ChunkedArray]:
+    """The named columns; those of a CSV file as texts, without space around them.
+
+    Raises: NetwrightError: F602.
+    """
+    with _told(path):
+        if delimiter is None:
+            from pyarrow.parquet import read_table
+
+            table = read_table(path, columns=list(names))
+            return {name: table.column(name) for name in names}
+        return _read_csv(path, names, delimiter)
+
+
+def _read_csv(path: Path, names: Sequence[str], delimiter: str) -> Mapping[str, ChunkedArray]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv as reader
+
+    known = column_names(path, delimiter)
+    table = reader.read_csv(
+        path,
+        # One thread, or messages about bad lines do not say which.
+        reader.ReadOptions(column_names=known, skip_rows=1, use_threads=False),
+        reader.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        reader.ConvertOptions(
+            column_types={name: pa.string() for name in names}, include_columns=list(names)
+        ),
+    )
+    return {name: pc.utf8_trim_whitespace(table.column(name)) for name in names}
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Arrow's errors and the system's as diagnostics."""
+    import pyarrow as pa
+
+    if not path.is_file():
+        raise missing(path)
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _encoding(path) from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, csv.Error) as error:
+        text = str(error).partition("\n")[0]
+        raise (_encoding(path) if "UTF8" in text else damaged(path, text)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _encoding(path: Path) -> NetwrightError:
+    return failure(
+        Code.F602,
+        f"expected text in UTF-8 in `{path}`, found other bytes",
+        help="save the file in UTF-8",
+    )

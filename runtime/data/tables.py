@@ -1,0 +1,168 @@
+"""Rows and named columns, CSV or Parquet, as fields in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
+from ...compiler.objectives.fields import Field
+from ...compiler.objectives.table_sources import Csv, Drop, Fill, Table
+from ...compiler.suggest import did_you_mean, listing
+from .cells import Cells, cells_of
+from .columns import Array, ArrayColumn, Column, Indices
+from .errors import gathered
+from .raw import RawData
+from .table_files import column_names, read_columns
+
+
+class TableColumn(ArrayColumn):
+    """Values of a field that know their rows.
+
+    rows: [N] the row of each sample in the file, the first below the header being row 1.
+    """
+
+    def __init__(self, values: Array, file: str, rows: Indices) -> None:
+        super().__init__(values, file)
+        self._rows = rows
+
+    def where(self, index: int) -> str:
+        return f"row {self._rows[index]} of `{self.file}`"
+
+
+def read_table(settings: Table, fields: Mapping[str, Field], folder: Path) -> RawData:
+    """The fields of a table, and of its file of test rows.
+
+    Raises: NetwrightError: F602: a file is missing or damaged. F601: a column is missing, a value
+        is missing or is not what its field says.
+    """
+    files = {"train": settings.path}
+    if settings.test_path is not None:
+        files["test"] = settings.test_path
+    parts = gathered(
+        {part: partial(_read, settings, fields, folder / file) for part, file in files.items()}
+    )
+    return RawData(
+        train=parts["train"].columns,
+        test=parts["test"].columns if "test" in parts else None,
+        notes=tuple(note for part in parts.values() for note in part.notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    columns: dict[str, Column]
+    notes: list[str] = field(default_factory=list)
+
+
+def _read(settings: Table, fields: Mapping[str, Field], path: Path) -> _Part:
+    delimiter = settings.delimiter if isinstance(settings, Csv) else None
+    wanted = {name: settings.named(name) for name in fields}
+    used = list(dict.fromkeys(column for columns in wanted.values() for column in columns))
+    _check_columns(path, used, column_names(path, delimiter))
+    table = read_columns(path, used, delimiter)
+    found: dict[tuple[str, str], Cells] = {}
+    problems: list[Diagnostic] = []
+    for name, declared in fields.items():
+        for column in wanted[name]:
+            cells = cells_of(table[column], declared, column, path.name)
+            found[name, column] = cells
+            problems += cells.problems
+    problems += _missing(settings, found, path)
+    if problems:
+        raise NetwrightError(*problems)
+    return _assembled(settings, fields, wanted, found, path)
+
+
+def _check_columns(path: Path, wanted: Sequence[str], known: Sequence[str]) -> None:
+    problems = [
+        Diagnostic(
+            Code.F601,
+            f"expected a column `{name}` in `{path}`, found {listing(known) or 'none'}",
+            help=did_you_mean(name, known, "column"),
+        )
+        for name in wanted
+        if name not in known
+    ]
+    problems += [
+        Diagnostic(Code.F601, f"expected one column `{name}` in `{path}`, found several")
+        for name in wanted
+        if known.count(name) > 1
+    ]
+    if problems:
+        raise NetwrightError(*problems)
+
+
+def _missing(
+    settings: Table, found: Mapping[tuple[str, str], Cells], path: Path
+) -> Iterator[Diagnostic]:
+    """What is missing and neither dropped nor filled."""
+    if isinstance(settings.missing, Drop):
+        return
+    number = settings.missing.value if isinstance(settings.missing, Fill) else None
+    for column, cells in {column: cells for (_, column), cells in found.items()}.items():
+        rows = np.flatnonzero(cells.missing)
+        if len(rows):
+            yield from _unfilled(column, cells, rows, number, path)
+
+
+def _unfilled(
+    column: str, cells: Cells, rows: Indices, number: float | None, path: Path
+) -> Iterator[Diagnostic]:
+    """Why a column with missing values in these rows can't be used as it is."""
+    if number is None or cells.words:
+        such = f" and {len(rows) - 1} other rows" if len(rows) > 1 else ""
+        yield Diagnostic(
+            Code.F601,
+            f"expected a value in every row of column `{column}`, found none in row "
+            f"{rows[0] + 1}{such} of `{path.name}`",
+            help="leave such rows out with `missing: drop`"
+            + ("" if cells.words else ", or put a number there: `missing: {fill: 0}`"),
+        )
+    elif cells.values.dtype.kind in "iu" and not number.is_integer():
+        yield Diagnostic(
+            Code.F601,
+            f"expected a whole number to fill column `{column}` of `{path.name}` with, found "
+            f"{number:g}",
+            help="fill with a whole number, or give the field `dtype: float32`",
+        )
+
+
+def _assembled(
+    settings: Table,
+    fields: Mapping[str, Field],
+    wanted: Mapping[str, Sequence[str]],
+    found: Mapping[tuple[str, str], Cells],
+    path: Path,
+) -> _Part:
+    """The fields, without rows that are dropped and with numbers where they are filled in."""
+    lacking = np.any([cells.missing for cells in found.values()], axis=0)
+    drops = isinstance(settings.missing, Drop) and bool(lacking.any())
+    kept = np.flatnonzero(~lacking) if drops else np.arange(len(lacking))
+    if not len(kept):
+        what = "none without a missing value" if len(lacking) else "none"
+        raise failure(Code.F601, f"expected rows in `{path}`, found {what}")
+    fill = settings.missing.value if isinstance(settings.missing, Fill) else 0.0
+    columns: dict[str, Column] = {}
+    for name in fields:
+        parts = [found[name, column].filled(fill)[kept] for column in wanted[name]]
+        values = np.stack(parts, axis=1) if _is_list(settings, name) else parts[0]
+        columns[name] = TableColumn(values, path.name, kept + 1)
+    note = _changes(int(lacking.sum()), len(lacking), settings, path)
+    return _Part(columns, [note] if lacking.any() else [])
+
+
+def _changes(count: int, total: int, settings: Table, path: Path) -> str:
+    """What was done about rows with missing values."""
+    rows = f"{count:,} of {total:,} rows of `{path.name}`"
+    if isinstance(settings.missing, Fill):
+        return f"put {settings.missing.value:g} in place of values that {rows} lack"
+    return f"left out {rows}, which lack a value"
+
+
+def _is_list(settings: Table, field_name: str) -> bool:
+    return isinstance(settings.columns.get(field_name), list)

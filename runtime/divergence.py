@@ -1,0 +1,145 @@
+"""Where a run stopped being finite: the step is repeated, and its layers are looked at in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..compiler.diagnostics import Code, NetwrightError, failure
+from ..compiler.ir.graph import Graph
+from ..compiler.source import Span
+from .checkpoint import Checkpoint
+from .snapshot import Parts
+from .stepper import Stepper
+
+REPEATED_STEPS = 2_000
+"""How many steps are repeated at most to come to the one that diverged."""
+
+
+class Diverged(Exception):  # noqa: N818 - a finding; the spec decides whether it is an error
+    """A number of the run is not finite. step: the one that gave it, counted from 1."""
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+
+    def error(self, place: Place, saved: int, rewinds: int) -> NetwrightError:
+        """R904. saved: the step of the last good checkpoint."""
+        notes = [place.text, f"the last good checkpoint is that of step {saved}"]
+        if rewinds:
+            notes.append(f"the run was rewound {rewinds} times before")
+        return failure(
+            Code.R904,
+            str(self),
+            span=place.span,
+            label="the first layer that is not finite" if place.span else "",
+            notes=notes,
+            help="lower `lr`, add `clip_norm: 1.0`, or look for extreme values in the data",
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """What was found. span: the layer in the spec, where it is a layer."""
+
+    text: str
+    span: Span | None = None
+
+
+def first_bad_tensor(parts: Parts) -> str | None:
+    """The name of the first weight or average that is not finite; waits for the device once."""
+    named = [
+        (f"{network}.{name}", tensor)
+        for network, module in parts.networks.items()
+        for name, tensor in module.state_dict().items()
+        if tensor.is_floating_point()
+    ]
+    if parts.averages:
+        memory = parts.averages.memory().items()
+        named += [(f"{name} (average)", t) for name, t in memory if t.is_floating_point()]
+    if not named:
+        return None
+    # A norm reads each tensor once; it overflows only where the next step would.
+    norms = torch.stack([n.double() for n in torch._foreach_norm([t for _, t in named], torch.inf)])
+    finite = torch.isfinite(norms).tolist()
+    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
+
+
+def locate(stepper: Stepper, diverged: Diverged, saved: Checkpoint) -> Place:
+    """Repeat the steps from a checkpoint up to the one that diverged, and look at its layers.
+
+    The stepper's weights are of no use afterwards.
+    """
+    stepper.restore(saved)
+    if diverged.step - stepper.state.step > REPEATED_STEPS:
+        return Place(
+            f"its layers were not looked at: that would repeat {diverged.step - stepper.state.step}"
+            f" steps, and {REPEATED_STEPS} are the most"
+        )
+    while stepper.state.step < diverged.step - 1:
+        for batches in stepper.batches():
+            stepper.step(batches)
+            if stepper.state.step == diverged.step - 1:
+                break
+    return _look(stepper)
+
+
+def _look(stepper: Stepper) -> Place:
+    world, step = stepper.job.world, stepper.state.step
+    bad = world.first(first_bad_tensor(stepper.parts))
+    if bad is not None:
+        return Place(f"`{bad}` is not finite after step {step}: its gradient was too large")
+    with _watched(stepper.parts.networks) as found:
+        for _ in stepper.probe(next(stepper.batches())):
+            if world.any(bool(found)):
+                break
+    layer = world.first(found[0] if found else None)
+    if layer:
+        network, path, kind = layer
+        span = _span(stepper.parts.graphs[network], path)
+        return Place(f"the output of `{network}.{path}` ({kind}) is the first not finite", span)
+    bad = world.first(first_bad_tensor(stepper.parts))
+    if bad is not None:
+        return Place(f"every layer's output is finite; the update makes `{bad}` infinite or NaN")
+    return Place("every layer's output is finite when the step is repeated: the loss itself is not")
+
+
+Found = tuple[str, str, str]
+"""Network, path, class of a layer."""
+
+
+@contextmanager
+def _watched(networks: Mapping[str, nn.Module]) -> Iterator[list[Found]]:
+    """Within, layers whose outputs are not finite are noted in the order they run."""
+    found: list[Found] = []
+    handles = [
+        module.register_forward_hook(_note(found, network, path))
+        for network, root in networks.items()
+        for path, module in root.named_modules()
+        if path and not any(module.children())
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _note(found: list[Found], network: str, path: str) -> Any:
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        tensors = output if isinstance(output, tuple) else (output,)
+        floats = [t for t in tensors if isinstance(t, Tensor) and t.is_floating_point()]
+        if not found and not all(bool(torch.isfinite(t).all()) for t in floats):
+            found.append((network, path, type(module).__name__))
+
+    return hook
+
+
+def _span(graph: Graph, path: str) -> Span | None:
+    """Where a layer stands in the spec."""
+    return next((node.span for node in graph.nodes if node.path == path), None)

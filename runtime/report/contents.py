@@ -1,0 +1,41 @@
+"""Which sections a page has, in order. An objective adds its own: one line in `OBJECTIVES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ...compiler.driver import Compilation
+from ..runs import SPEC
+from .curves import curves
+from .filters import filters
+from .gradients import gradients
+from .network import network
+from .record import environment, plan, spec_text
+from .section import LeftOut, Piece, Pieces
+from .subject import Subject
+from .supervised import supervised
+
+OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {"supervised": supervised}
+"""Objective -> its sections: how well what was trained does what it is for."""
+
+
+def pieces(subject: Subject) -> Iterator[Piece]:
+    """Every section of a run, and what stands for those that it has nothing for."""
+    yield curves(subject)
+    yield from _of_the_objective(subject)
+    yield network(subject)
+    yield filters(subject)
+    yield gradients(subject)
+    yield plan(subject)
+    yield environment(subject)
+    yield spec_text(subject)
+
+
+def _of_the_objective(subject: Subject) -> Pieces:
+    if subject.compilation is None:
+        return [LeftOut("Results", subject.why(SPEC))]
+    objective = subject.compilation.spec.objective
+    if objective is None or objective.name not in OBJECTIVES:
+        name = objective.name if objective else "none"
+        return [LeftOut("Results", f"no section is made for the objective `{name}`")]
+    return OBJECTIVES[objective.name](subject, subject.compilation)

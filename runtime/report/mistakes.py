@@ -1,0 +1,124 @@
+"""The samples with the highest losses: what the network saw, what it said, and what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ...compiler.objectives.losses import Loss
+from ...compiler.objectives.supervised import Supervised
+from .answers import Answer, Judged, answer, names_of
+from .markup import Html, element, joined
+from .numbers import counted, figure_text
+from .pictures import class_color, sample_view
+from .probe import Answers, Probe, Sweep
+from .section import LeftOut, Piece, Section
+
+SHOWN = 24
+"""How many samples are shown."""
+
+LEGEND = 30
+"""Up to this many classes of pixels, a legend names their colours."""
+
+
+def mistakes(probe: Probe, sweep: Sweep) -> Piece:
+    """Cards of the samples with the highest losses, the worst first."""
+    known = np.flatnonzero(np.isfinite(sweep.losses))
+    if not known.size:
+        return LeftOut(title(probe.settings), f"no {probe.part} sample has a loss that is a number")
+    worst = known[np.argsort(-sweep.losses[known], kind="stable")][:SHOWN]
+    answers = probe.answers(sweep.indices[worst])
+    said = [[answer(j) for j in _judged(probe, answers, place)] for place in range(len(worst))]
+    cards = (
+        _card(probe, answers, place, said[place], int(sweep.indices[i]), float(sweep.losses[i]))
+        for place, i in enumerate(worst)
+    )
+    body = joined([*_legends(probe, answers), element("ul", joined(cards), class_="cards")])
+    return Section(title(probe.settings), body, _note(probe, sweep, said))
+
+
+def title(settings: Supervised) -> str:
+    """What the section is called: numbers are not right or wrong."""
+    numbers = all(item.loss.kind == "values" for item in settings.losses)
+    return "Largest errors" if numbers else "Worst mistakes"
+
+
+def _note(probe: Probe, sweep: Sweep, said: list[list[Answer]]) -> str:
+    looked, size = len(sweep.indices), probe.size
+    among = f"all {size:,}" if looked == size else f"{looked:,} evenly drawn of {size:,}"
+    told = (
+        f"The {counted(len(said), 'sample')} with the highest loss among {among} {probe.part} "
+        f"samples, whose median loss is {figure_text(float(np.nanmedian(sweep.losses)))}."
+    )
+    judged = [answers for answers in said if any(a.right is not None for a in answers)]
+    wrong = sum(any(a.right is False for a in answers) for answers in judged)
+    return f"{told} {_verdict(wrong, len(judged))}" if judged else told
+
+
+def _verdict(wrong: int, shown: int) -> str:
+    if not wrong:
+        return "All of these are right, but the least sure."
+    if wrong == shown:
+        return "All of these are wrong."
+    verb = "is" if wrong == 1 else "are"
+    return f"{wrong} of these {verb} wrong; the others are right, but the least sure."
+
+
+def _card(
+    probe: Probe, answers: Answers, place: int, found: list[Answer], index: int, loss: float
+) -> Html:
+    views = [*_inputs(probe, answers, place), *(view for item in found for view in item.pictures)]
+    drawn = (
+        element("figure", view, element("figcaption", name) if len(views) > 1 else "")
+        for name, view in views
+    )
+    name = probe.name_of(index).replace("`", "")
+    named = element("span", name, title=name)
+    foot = element("p", element("span", f"loss {figure_text(loss)}"), named, class_="foot")
+    words = joined(item.words for item in found)
+    kind = "card wrong" if any(item.right is False for item in found) else "card"
+    wide = " wide" if len(views) > 2 else ""
+    return element(
+        "li", element("div", joined(drawn), class_="views"), words, foot, class_=kind + wide
+    )
+
+
+def _inputs(probe: Probe, answers: Answers, place: int) -> Iterator[tuple[str, Html]]:
+    """Every field that the network reads."""
+    for name in dict.fromkeys(probe.settings.inputs(probe.graph).values()):
+        yield name, sample_view(probe.fields[name], answers.raw[name][place], name)
+
+
+def _judged(probe: Probe, answers: Answers, place: int) -> Iterator[Judged]:
+    """Every output that a loss judges, once."""
+    for loss in _losses(probe).values():
+        output, truth = answers.outputs[loss.output][place], answers.raw[loss.target][place]
+        yield Judged(loss, probe.fields[loss.target], output, truth)
+
+
+def _losses(probe: Probe) -> Mapping[str, Loss]:
+    """Output -> the first loss that judges it."""
+    return {item.loss.output: item.loss for item in reversed(probe.settings.losses)}
+
+
+def _legends(probe: Probe, answers: Answers) -> Iterator[Html]:
+    """What the colours of pixels and of bars mean."""
+    for loss in _losses(probe).values():
+        output = answers.outputs[loss.output]
+        if loss.kind == "classes" and output.ndim == 4 and output.shape[1] <= LEGEND:
+            names = names_of(probe.fields[loss.target], output.shape[1])
+            yield _legend({name: class_color(label) for label, name in enumerate(names)})
+        elif loss.kind == "classes" and output.ndim == 2:
+            yield _legend({"true class": "var(--t0)", "predicted, and wrong": "var(--t1)"})
+
+
+def _legend(colors: Mapping[str, str]) -> Html:
+    """Names with their colours in CSS."""
+    keys = (
+        element(
+            "span", element("i", class_="swatch", style=f"background:{color}"), name, class_="key"
+        )
+        for name, color in colors.items()
+    )
+    return element("p", joined(keys), class_="legend")

@@ -1,0 +1,52 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+"""strftime would name them in the language of the machine."""
+
+
+def figure_text(value: float | None) -> str:
+    """Four digits that count: `0.9972`, `12.3`, `5,434`, `1.2e-06`; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"  # noqa: RUF001 - an en dash, as in tables
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def tick_text(value: float) -> str:
+    """A number beside an axis: `0`, `0.5`, `20k`, `3e-4`."""
+    size = abs(value)
+    if value and (size >= 1e9 or size < 1e-3):
+        mantissa, _, exponent = f"{value:.2e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    if size >= 1e6:
+        return f"{value / 1e6:.4g}M"
+    return f"{value / 1e3:.4g}k" if size >= 1e4 else f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1]: `0%`, `<0.1%`, `83.2%`, `>99.9%`, `100%`."""
+    if share in (0, 1):
+        return f"{share:.0%}"
+    if share < 0.001:
+        return "<0.1%"
+    return ">99.9%" if share > 0.999 else f"{share:.1%}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 sample`, `1,797 samples`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def date_text(moment: datetime) -> str:
+    """`22 November 2025, 11:40 UTC`."""
+    zone = moment.strftime(" %Z") if moment.tzinfo else ""
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M}{zone}"

@@ -1,0 +1,129 @@
+"""Which run several processes work on and where they go on in it: rank 0 decides, all read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..compiler.diagnostics import Code, failure
+from ..compiler.driver import Compilation
+from . import checkpoint
+from .joining import launch_name, restarts
+from .runs import (
+    RUN,
+    check_same_spec,
+    is_run,
+    newest_folder,
+    read_run,
+    run_folders,
+)
+from .world import World
+
+SHARED = "put the run's folder, `-o`, on a file system that all machines share"
+
+
+def folder_to_resume(
+    compilation: Compilation, output: Path | None, *, resume: bool, world: World
+) -> Path | None:
+    """The folder of the run to go on with; None where a new one begins.
+
+    A run that torchrun starts anew, since a process was killed, goes on by itself.
+
+    Raises: NetwrightError: R901: there is no run. R902: it has another spec.
+    """
+    found = world.lead(lambda: _folder(compilation, output, resume=resume))
+    return None if found is None else Path(found)
+
+
+def _folder(compilation: Compilation, output: Path | None, *, resume: bool) -> str | None:
+    folder = output or newest_folder(compilation.spec.name) if resume else None
+    if folder is None and restarts():
+        folder = _begun(compilation, output)
+    if folder is None:
+        return None
+    check_same_spec(folder, compilation)
+    return str(folder)
+
+
+def check_same_weights(folder: Path, begun_with: Mapping[str, Any]) -> None:
+    """Refuse to begin anew from initial weights that changed since the run was made.
+
+    begun_with: what `run.json` would say of them now; empty without `init_from`.
+    Raises: NetwrightError: R902.
+    """
+    recorded = read_run(folder).get("init_from")
+    known = recorded.get("sha256") if isinstance(recorded, dict) else None
+    if begun_with and begun_with["init_from"]["sha256"] != known:
+        raise failure(
+            Code.R902,
+            f"expected the initial weights that the run `{folder}` was made with, found "
+            f"`{begun_with['init_from']['path']}` changed",
+            help="put the file back, or start a new run without `--resume`",
+        )
+
+
+def _begun(compilation: Compilation, output: Path | None) -> Path | None:
+    """The run that the processes of this launch have begun before they were started anew."""
+    name = launch_name()
+    if name is None:
+        raise failure(
+            Code.R901,
+            "expected a launch with a name, to find the run that it began before its restart",
+            help="give torchrun `--rdzv-backend c10d --rdzv-id NAME`, or go on with `--resume`",
+        )
+    folders = [output] if output else run_folders(compilation.spec.name)
+    runs = [folder for folder in folders if is_run(folder)]
+    return next((folder for folder in runs if read_run(folder).get("launch") == name), None)
+
+
+def recorded_data(folder: Path | None, world: World) -> Path | None:
+    """What the data's paths were relative to in the run to go on with."""
+    found = world.lead(lambda: read_run(folder).get("data") if folder else None)
+    return Path(found) if isinstance(found, str) else None
+
+
+def check_shared(folder: Path, world: World) -> None:
+    """Raises: NetwrightError: R901: a process does not see the run's folder."""
+    world.together(lambda: _check_there(folder))
+
+
+def _check_there(folder: Path) -> None:
+    if not is_run(folder):
+        raise failure(
+            Code.R901,
+            f"expected the run that rank 0 has made, found no `{RUN}` in `{folder.resolve()}`",
+            help=SHARED,
+        )
+
+
+def newest_checkpoint(
+    run: Path, world: World, warn: Callable[[str], None]
+) -> checkpoint.Checkpoint | None:
+    """The newest checkpoint that is whole; None where the run has none at all.
+
+    Raises: NetwrightError: R901: all are damaged, or a process does not see what rank 0 sees.
+    """
+    read: list[checkpoint.Checkpoint] = []
+
+    def choose() -> int | None:
+        saved = checkpoint.newest(run, warn)
+        read.extend([saved] if saved else [])
+        return int(saved.folder.name) if saved else None
+
+    step = world.lead(choose)
+    if step is None:
+        return None
+    return world.together(lambda: read[0] if read else _load(run, step))
+
+
+def _load(run: Path, step: int) -> checkpoint.Checkpoint:
+    folder = checkpoint.folder_of(run, step)
+    try:
+        return checkpoint.load(folder)
+    except checkpoint.Damaged as reason:
+        raise failure(
+            Code.R901,
+            f"expected the checkpoint that rank 0 has read, found `{folder.resolve()}`: {reason}",
+            help=SHARED,
+        ) from reason

@@ -1,0 +1,74 @@
+"""Steps through torch.compile: the same training, the same names, and clear refusals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from netwright.runtime import trainer
+from netwright.runtime.history import read_history
+from netwright.runtime.train import train
+
+from .test_train import assert_same, stop_at, weights_of
+from .tiny import SPEC, compile_text
+
+SHORT = {"epochs: 4": "epochs: 2"}
+COMPILED = {"epochs: 4": "epochs: 2\n  plan: {compile: true}"}
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Kernels are made anew in each session, and shared by its tests."""
+    folder = tmp_path_factory.getbasetemp() / "inductor"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+
+
+@pytest.mark.slow
+def test_a_compiled_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It learns what the other one does, dropout and augmentation included, and stops and resumes
+    bit for bit. Evaluation is not compiled: that would make a second graph."""
+    plain = train(compile_text(SHORT), output=tmp_path / "plain", device="cpu")
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    whole = train(compile_text(COMPILED), output=tmp_path / "whole", device="cpu")
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    left, right = weights_of(plain.folder), weights_of(whole.folder)
+    assert left.keys() == right.keys()
+    losses = [[r["train"]["loss"] for r in read_history(x.folder)] for x in (plain, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+    monkeypatch.setattr(trainer, "LOOK_STEPS", 1)
+    run = tmp_path / "run"
+    train(compile_text(COMPILED), output=run, device="cpu", observer=stop_at(11))
+    resumed = train(compile_text(COMPILED), output=run, resume=True, device="cpu")
+    assert resumed.metrics == whole.metrics
+    assert_same(weights_of(whole.folder), weights_of(run))
+
+
+@pytest.mark.parametrize(
+    ("compiler", "words"),
+    [
+        ("no-such-compiler", "there is no C++ compiler `no-such-compiler`"),
+        ("false", "expected torch.compile to translate the step"),
+    ],
+    ids=["missing", "broken"],
+)
+def test_a_compiler_that_does_not_work(compiler: str, words: str, tmp_path: Path) -> None:
+    text = SPEC.replace("epochs: 4", "steps: 2\n  plan: {compile: true}")
+    (tmp_path / "tiny.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "netwright", "train", "tiny.yaml", "--device", "cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "CXX": compiler},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "error[R905]" in done.stderr
+    assert words in done.stderr
+    assert "plan: {compile: false}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,159 @@
+"""What a user reads for each mistake in data; goldens in messages/.
+
+`pytest --update-goldens` writes them; read their diff as carefully as code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from netwright.compiler.diagnostics import NetwrightError
+from netwright.compiler.render import render
+from netwright.runtime.opening import read_data
+from PIL import Image
+
+from .tiny import SPEC, compile_text
+
+GOLDENS = Path(__file__).parent / "messages"
+SOURCE = "  source: digits\n  fields: {image: {augment: [{shift: 1}, {noise: 0.05}]}}\n"
+INPUT = "  classifier:\n    inputs: {image: {shape: [B, 1, 8, 8]}}\n"
+NAMES = "zero, one, two, three, four, five, six, seven, eight, nine"
+TABLE_LAYERS = SPEC[SPEC.index("      - conv2d") : SPEC.index("      - dropout")]
+
+Golden = Callable[[Path, str], None]
+
+
+def opened(source: str, fields: str) -> None:
+    """Read the data of a spec with this source."""
+    text = SPEC.replace(SOURCE, f"  source: {source}\n  fields: {fields}\n")
+    read_data(compile_text(text=text), Path())
+
+
+def npz(fields: str) -> None:
+    image = "image: {shape: [B, 1, 8, 8], dtype: uint8, scale: [0, 1]}"
+    opened("{npz: {path: digits.npz}}", f"{{{image}, {fields}}}")
+
+
+def f601_empty_class() -> None:
+    np.savez("digits.npz", image=np.zeros((90, 8, 8), np.uint8), label=np.arange(90) % 8)
+    npz(f"label: {{shape: [B], dtype: int64, classes: [{NAMES}]}}")
+
+
+def f601_lost_class() -> None:
+    labels = np.append(np.arange(90) % 9, 9)
+    np.savez("digits.npz", image=np.zeros((91, 8, 8), np.uint8), label=labels)
+    npz(f"label: {{shape: [B], dtype: int64, classes: [{NAMES}]}}")
+
+
+def f601_values() -> None:
+    noise = np.zeros((9, 1, 8, 8), np.float32)
+    noise[7, 0, 3, 3] = np.nan
+    np.savez("train.npz", image=noise, label=np.full(9, 11))
+    np.savez("test.npz", image=np.zeros((3, 8, 9), np.float32), label=np.zeros(2, int))
+    opened(
+        "{npz: {path: train.npz, test_path: test.npz}}",
+        "{image: {shape: [B, 1, 8, 8], dtype: float32}, "
+        "label: {shape: [B], dtype: int64, below: 10}}",
+    )
+
+
+TABLE = """\
+age,hours,place
+39,40,north
+,38,south
+n/a?,36,nroth
+28,,south
+"""
+
+
+def table(text: str) -> None:
+    """A spec with a network of columns in place of the one of images."""
+    Path("people.csv").write_text(text)
+    spec = SPEC.replace(
+        SOURCE,
+        "  source: {csv: {path: people.csv, columns: {image: [age, hours], "
+        "label: place}}}\n  fields: {label: {classes: [north, south]}}\n",
+    )
+    spec = spec.replace("[B, 1, 8, 8]", "[B, 2]").replace("linear: 10", "linear: 2")
+    spec = (
+        spec.replace(TABLE_LAYERS, "")
+        .replace("{top_k: 3}", "f1")
+        .replace("params: {width: 8}\n", "")
+    )
+    read_data(compile_text(text=spec), Path())
+
+
+def f601_table() -> None:
+    table(TABLE)
+
+
+def f601_missing_value() -> None:
+    table(TABLE.replace("n/a?", "36").replace("nroth", "north"))
+
+
+def f601_missing_column() -> None:
+    table(TABLE.replace("age,", "Age,").replace("place", "town"))
+
+
+def pets(*names: str) -> None:
+    for name in names:
+        Path("pets", name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (8, 8), number).save(Path("pets", name, f"{number}.png"))
+
+
+FOLDER = "{image_folder: {path: pets, size: [8, 8], mode: grey}}"
+
+
+def f601_folders() -> None:
+    pets("cat", "dog", "bird")
+    opened(FOLDER, "{image: {augment: [{shift: 1}]}}")
+
+
+def f601_declared_folders() -> None:
+    pets("cat", "dogs")
+    Path("pets", "empty").mkdir()
+    names = "cat, dog, empty, d, e, f, g, h, i, j"
+    opened(FOLDER, f"{{label: {{classes: [{names}]}}}}")
+
+
+def f602_images() -> None:
+    pets(*"abcdefghij")
+    Path("pets/b/2.png").write_bytes(b"no image")
+    Image.new("RGBA", (8, 8)).save("pets/c/0.png")
+    content = Path("pets/d/0.png").read_bytes()
+    Path("pets/d/0.png").write_bytes(content[:45])
+    opened(FOLDER, "{image: {augment: [{shift: 1}]}}")
+
+
+def f602_folder() -> None:
+    opened(FOLDER, "{image: {augment: [{shift: 1}]}}")
+
+
+CASES = (
+    f601_empty_class,
+    f601_lost_class,
+    f601_values,
+    f601_table,
+    f601_missing_value,
+    f601_missing_column,
+    f601_folders,
+    f601_declared_folders,
+    f602_images,
+    f602_folder,
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_message(
+    case: Callable[[], None], golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NetwrightError) as caught:
+        case()
+    code = case.__name__.partition("_")[0].upper()
+    assert {d.code.name for d in caught.value.diagnostics} == {code}
+    golden(GOLDENS / f"{case.__name__}.txt", render(list(caught.value.diagnostics), "text"))
