@@ -41,7 +41,7 @@ test: setup-dev ## all tests
 goldens: setup-dev ## rewrite the recorded outputs; review the diff as code
 	$(BIN)/pytest -n $(TEST_JOBS) --update-goldens
 
-docs: setup ## regenerate docs/operators.md and docs/diagnostics.md
+docs: setup ## regenerate the pages of docs/ that are made from the source
 	$(BIN)/python docs/generate.py
 
 bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULTS.md

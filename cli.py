@@ -446,9 +446,10 @@ def data(
     output: Path | None,
 ) -> None:
     """Show what a spec's data holds: sizes, ranges, classes, repeated samples, without torch."""
+    from .compiler.driver import check as check_spec
     from .runtime.describe_data import describe_data
 
-    compilation = compiled(spec, read_choices(settings, variant, plugins))
+    compilation = check_spec(spec, read_choices(settings, variant, plugins))
     for line in describe_data(compilation, data_dir, output):
         click.echo(line)
 

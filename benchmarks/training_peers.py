@@ -125,6 +125,8 @@ class KerasSide:
         self._train = self._arrays(folder, "train")
         self._test = self._arrays(folder, "test")
         self._model = _MODELS[job.name](keras)
+        by_hand = sum(parameter.numel() for parameter in job.module().parameters())
+        assert sum(np.prod(v.shape) for v in self._model.trainable_variables) == by_hand
         self._model.compile(
             optimizer=keras.optimizers.AdamW(self._schedule(), weight_decay=0.01),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -175,7 +177,8 @@ class KerasSide:
         if self._backend == "jax":
             import jax
 
-            jax.block_until_ready(self._model._jax_state)
+            # Keras' own kinds of dict and list are no trees to JAX, which would wait for nothing.
+            jax.block_until_ready([list(part) for part in self._model._jax_state.values()])
         else:
             synchronise()
 

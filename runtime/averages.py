@@ -68,6 +68,12 @@ class Averages:
 
     @torch.no_grad()
     def remember(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the averages that a checkpoint holds. Raises: KeyError: it lacks one."""
+        """Take the averages that a checkpoint holds.
+
+        Raises: KeyError: it lacks one. ValueError: one has another shape or element type.
+        """
         for name, kept in self._names.items():
-            kept.copy_(tensors[name])
+            stored = tensors[name]
+            if (stored.shape, stored.dtype) != (kept.shape, kept.dtype):
+                raise ValueError(f"`{name} (average)` is {stored.dtype} {list(stored.shape)}")
+            kept.copy_(stored)

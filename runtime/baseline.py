@@ -139,7 +139,10 @@ def _measured(fitting: Fitting, model: Model, notes: list[str], tell: Tell) -> B
 def _of_network(compilation: Compilation, network: Network | None, folder: Path) -> Iterator[str]:
     if network is None:
         name = compilation.spec.name
-        yield f"there is no finished run of `{name}` in `{RUNS}`; `netwright train` makes one"
+        yield (
+            f"there is no finished run of `{name}` in `{RUNS}`; `netwright train` makes one, and "
+            "`--run` names one that is elsewhere"
+        )
         return
     if network.differs:
         yield f"the spec of the network differs: {'; '.join(network.differs)}"

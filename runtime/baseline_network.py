@@ -11,7 +11,7 @@ from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation
 from .compare_read import Run, read
 from .compare_settings import differences, settings_of, value_text
-from .runs import RUNS, is_run
+from .runs import RUNS, read_run
 
 ALIKE = re.compile(r"(data|objective)\b(?!.*\b(augment|predict)\b)")
 """Settings that must be the same for figures to be of the same samples and of the same kind."""
@@ -78,15 +78,22 @@ def _comparable(compilation: Compilation, parent: Path) -> Iterator[Network]:
 
 
 def _folders(name: str, parent: Path) -> list[Path]:
-    """The runs of a name, the newest first."""
-    if not parent.is_dir():
-        return []
-    pattern = re.compile(rf"{re.escape(name)}-(\d{{1,9}})")
-    numbered = [
-        (match, path) for path in parent.iterdir() if (match := pattern.fullmatch(path.name))
-    ]
-    ordered = sorted(numbered, key=lambda pair: int(pair[0][1]), reverse=True)
-    return [path for _, path in ordered if is_run(path)]
+    """The runs of a spec's name, the newest first; whatever their folders are called."""
+    found = []
+    for folder in parent.iterdir() if parent.is_dir() else ():
+        try:
+            record = read_run(folder)
+        except NetwrightError:
+            continue
+        if record.get("name") == name:
+            found.append((str(record.get("began")), _number(folder), folder))
+    return [folder for _, _, folder in sorted(found, reverse=True)]
+
+
+def _number(folder: Path) -> int:
+    """The n of `<name>-<n>`, which tells runs of one second apart; 0 where there is none."""
+    match = re.search(r"-(\d{1,9})$", folder.name)
+    return int(match[1]) if match else 0
 
 
 def _differing(compilation: Compilation, run: Run) -> dict[str, str]:

@@ -126,10 +126,13 @@ def load(folder: Path) -> Checkpoint:
 
     names = verified_files(folder)
     try:
+        data = read_json(folder / DATA)
+        if not isinstance(data, dict):
+            raise Damaged(f"`{DATA}` holds no map")
         return Checkpoint(
             _networks(folder, names, WEIGHTS),
             load_file(folder / TENSORS),
-            read_json(folder / DATA),
+            data,
             _networks(folder, names, AVERAGES),
             folder,
         )
@@ -168,6 +171,15 @@ def verified_files(folder: Path) -> list[str]:
     if {TENSORS, DATA} - digests.keys():
         raise Damaged(f"`{MANIFEST}` does not list every file")
     return list(digests)
+
+
+def damage(run: Path, step: int) -> str | None:
+    """Why a checkpoint can't be used; None where every file is as it was written."""
+    try:
+        verified_files(folder_of(run, step))
+    except Damaged as reason:
+        return str(reason)
+    return None
 
 
 def load_weights(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:

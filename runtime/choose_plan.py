@@ -156,7 +156,7 @@ class _Choosing:
         if obstacle:
             why = f"not possible: {obstacle}"
         elif self._machine.device == "cpu":
-            why = "takes a minute, then 0.8 to 1.1 times as fast on CPUs"
+            why = "takes a minute, then 0.8 to 1.2 times as fast on CPUs"
         self._take("compile", False, why, asked=self._asked.compile)
 
     def _graphs(self) -> None:

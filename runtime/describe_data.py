@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiler.diagnostics import Code, NetwrightError, failure
+from ..compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ..compiler.driver import Compilation
 from ..compiler.objectives.fields import Field, Normalize
 from ..compiler.objectives.table_sources import Table
+from ..compiler.source import Span
 from ..compiler.summary import short_number
 from .data.columns import count
 from .data.dataset import Dataset, Part
@@ -53,7 +54,7 @@ def describe_data(
         can't be written.
     """
     data = compilation.spec.data
-    if compilation.has_errors:
+    if compilation.has_errors and not _is_readable(compilation):
         raise NetwrightError(*compilation.diagnostics)
     if data is None:
         raise failure(
@@ -66,6 +67,8 @@ def describe_data(
     teller = _Teller(dataset, data.source if isinstance(data.source, Table) else None)
     yield f"data of {compilation.spec.name}: {data.source.name}"
     yield from (f"note: {note}" for note in dataset.notes)
+    if compilation.has_errors:
+        yield "note: other sections of the spec have mistakes, which `netwright check` shows"
     yield from teller.lines()
     if picture is None:
         return
@@ -74,6 +77,20 @@ def describe_data(
     draw_samples(dataset, teller.columns_of, compilation.spec.name, picture)
     yield ""
     yield f"wrote {picture}"
+
+
+def _is_readable(compilation: Compilation) -> bool:
+    """Whether the section `data` itself has no mistakes: networks often come after a look at it."""
+    section = compilation.located.spans.get(("data",))
+    errors = [d for d in compilation.diagnostics if d.severity == "error"]
+    return section is not None and all(_is_elsewhere(error, section) for error in errors)
+
+
+def _is_elsewhere(error: Diagnostic, section: Span) -> bool:
+    span = error.span
+    if span is None:
+        return False
+    return span.file != section.file or not section.line <= span.line <= section.end_line
 
 
 class _Teller:
@@ -97,10 +114,16 @@ class _Teller:
         yield from self._repeats()
         if self._suggestions:
             yield ""
-            yield "for the spec's section `data`; `normalize`, which gives mean 0 and deviation 1,"
-            yield "stands in place of `scale`:"
+            yield f"for the spec's section `data`{self._about_normalize()}:"
             yield "  fields:"
             yield from (f"    {line}" for line in self._suggestions)
+
+    def _about_normalize(self) -> str:
+        if not any("normalize" in line for line in self._suggestions):
+            return ""
+        scaled = any(field.scale for field in self._dataset.fields.values())
+        place = ", in place of `scale`," if scaled else ""
+        return f"; `normalize`{place} gives mean 0 and deviation 1"
 
     def columns_of(self, name: str) -> list[str]:
         """The names of a field's columns, where it has several that have names."""

@@ -14,7 +14,7 @@ from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.ir.graph import Graph
 from ..compiler.source import Span
 from .checkpoint import Checkpoint
-from .snapshot import Parts
+from .snapshot import first_bad_tensor
 from .stepper import Stepper
 
 REPEATED_STEPS = 2_000
@@ -51,25 +51,6 @@ class Place:
     span: Span | None = None
 
 
-def first_bad_tensor(parts: Parts) -> str | None:
-    """The name of the first weight or average that is not finite; waits for the device once."""
-    named = [
-        (f"{network}.{name}", tensor)
-        for network, module in parts.networks.items()
-        for name, tensor in module.state_dict().items()
-        if tensor.is_floating_point()
-    ]
-    if parts.averages:
-        memory = parts.averages.memory().items()
-        named += [(f"{name} (average)", t) for name, t in memory if t.is_floating_point()]
-    if not named:
-        return None
-    # A norm reads each tensor once; it overflows only where the next step would.
-    norms = torch.stack([n.double() for n in torch._foreach_norm([t for _, t in named], torch.inf)])
-    finite = torch.isfinite(norms).tolist()
-    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
-
-
 def locate(stepper: Stepper, diverged: Diverged, saved: Checkpoint) -> Place:
     """Repeat the steps from a checkpoint up to the one that diverged, and look at its layers.
 
@@ -93,7 +74,7 @@ def _look(stepper: Stepper) -> Place:
     world, step = stepper.job.world, stepper.state.step
     bad = world.first(first_bad_tensor(stepper.parts))
     if bad is not None:
-        return Place(f"`{bad}` is not finite after step {step}: its gradient was too large")
+        return Place(f"`{bad}` is not finite after step {step}: what was added to it is too large")
     with _watched(stepper.parts.networks) as found:
         for _ in stepper.probe(next(stepper.batches())):
             if world.any(bool(found)):

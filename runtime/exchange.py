@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -43,12 +44,10 @@ class Exchange:
         last: whether it is the last piece of the step; the gradients of pieces before it stay in
             this process and are averaged with those of the last.
         """
-        wrapped = self._wrapped = self._wrapped or self._wrap(losses["loss"])
-        if last:
-            yield wrapped(losses)
-            return
-        with wrapped.no_sync():
-            yield wrapped(losses)
+        with _quiet():
+            wrapped = self._wrapped = self._wrapped or self._wrap(losses["loss"])
+            with nullcontext() if last else wrapped.no_sync():
+                yield wrapped(losses)
 
     def _wrap(self, loss: Tensor) -> DistributedDataParallel:
         trained = [p for p in self._moved.parameters() if p.requires_grad]
@@ -63,6 +62,18 @@ class Exchange:
         if not has_unused:
             _settle(wrapped, trained)
         return wrapped
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within, torch does not warn that a gradient lies in memory otherwise than its parameter.
+
+    The kernel of a convolution over one channel lies alike in both layouts, and its gradient names
+    the other one. It is copied then, which costs nothing to speak of.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        yield
 
 
 class _Carrier(nn.Module):

@@ -33,7 +33,7 @@ from .parity import check_parity, compare_program
 from .runs import SPEC as RUN_SPEC
 from .runs import SUMMARY, check_same_spec, read_run, versions
 from .signature import program_signature, symbol_bounds
-from .weights import for_onnx
+from .weights import check_weights, for_onnx
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -87,16 +87,24 @@ def export_run(
     compilation = compile_spec(run / RUN_SPEC)
     check_same_spec(run, compilation)
     step, metrics = tested_step(run)
-    weights = for_onnx(load_weights(run, step))
+    weights = load_weights(run, step)
+    check_weights(_trained(compilation), weights, run)
     return export_weights(
         compilation,
-        weights,
+        for_onnx(weights),
         output or run / BUNDLE,
         metrics=metrics,
         step=step,
         opset=opset,
         with_weights=with_weights,
     )
+
+
+def _trained(compilation: Compilation) -> dict[str, Graph]:
+    """The networks that a run of the spec trains, by name."""
+    objective = compilation.spec.objective
+    assert objective, "a run has one"
+    return {name: compilation.graphs[name] for name in objective.networks().values()}
 
 
 def _first_line(error: Exception) -> str:

@@ -14,8 +14,11 @@ class Goal:
     higher_is_better: bool
 
     def better(self, value: float, best: float | None, by: float = 0.0) -> bool:
-        """Whether a value beats the best so far, by more than `by` of its units."""
-        if best is None:
+        """Whether a value beats the best so far, by more than `by` of its units.
+
+        NaN and infinity, which checkpoints don't hold, are never better.
+        """
+        if best is None or not math.isfinite(value):
             return math.isfinite(value)
         return value > best + by if self.higher_is_better else value < best - by
 

@@ -73,5 +73,11 @@ def read_lines(path: Path) -> list[Record]:
 def _is_whole(record: Record) -> bool:
     """Whether a line holds what those who read records rely on."""
     counted = all(isinstance(record.get(key), int) for key in ("step", "epoch"))
-    figures = all(isinstance(record.get(key), dict) for key in ("train", "validation"))
+    figures = all(_is_figures(record.get(key)) for key in ("train", "validation"))
     return counted and figures and isinstance(record.get("lr"), float)
+
+
+def _is_figures(found: object) -> bool:
+    return isinstance(found, dict) and all(
+        value is None or isinstance(value, float | int) for value in found.values()
+    )

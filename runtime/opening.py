@@ -28,7 +28,7 @@ def check_trainable(compilation: Compilation) -> None:
 
 
 def read_data(compilation: Compilation, folder: Path) -> Dataset:
-    """A spec's data, read, checked and split.
+    """A spec's data, read, checked and split. Its networks may have mistakes.
 
     Args:
         folder: what the data's paths are relative to.
@@ -36,7 +36,8 @@ def read_data(compilation: Compilation, folder: Path) -> Dataset:
     """
     spec = compilation.spec
     assert spec.data
-    rules = _label_rules(compilation) if spec.objective else {}
+    bound = spec.objective and not compilation.has_errors
+    rules = _label_rules(compilation) if bound else {}
     return open_data(spec.data, compilation.fields, spec.dims, folder, rules)
 
 

@@ -31,6 +31,9 @@ lr_factor: multiplies the rate. part: which of the settings' `parts` moves it, b
 weight_decay: where the group has one of its own, which stays. lr, own_decay: set here.
 """
 
+SCALARS = ("step", "mu_product")
+"""Numbers of the state; all else has the shape and the element type of its parameter."""
+
 HOSTED = ("mu_product",)
 """Numbers of the state that torch keeps on the CPU, unless a CUDA graph needs them; loading moves
 all but `step` to the parameter's device."""
@@ -183,8 +186,11 @@ def unpack_state(
     """Give back what `pack_state` took, in each parameter's own memory format.
 
     torch's fused kernels walk through memory, so that a state of another layout would be read in
-    another order than its parameter.
+    another order than its parameter, and one of another size or element type beyond its end.
+
+    Raises: ValueError: it is of other parameters, or of another shape or element type.
     """
+    _check(optimizer, names, packed)
     described = optimizer.state_dict()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     described["state"] = {
@@ -197,6 +203,28 @@ def unpack_state(
             state.update(
                 {key: _placed(value, key, parameter, group) for key, value in state.items()}
             )
+
+
+def _check(optimizer: Torch, names: Mapping[Tensor, str], packed: Mapping[str, Tensor]) -> None:
+    """Raises: ValueError: a state is not one that the optimizer itself could have made."""
+    groups = [group["params"] for group in optimizer.param_groups]
+    kept = {key.rpartition("/")[0] for key in packed}
+    unknown = sorted(kept - {names[p] for group in groups for p in group})
+    if unknown:
+        raise ValueError(f"no optimizer moves `{unknown[0]}`")
+    for group in groups:
+        found = {frozenset(state) for p in group if (state := _of(names[p], packed))}
+        if len(found) > 1:
+            raise ValueError(f"the state of `{names[group[0]]}` and its group is not whole")
+        for parameter in group:
+            for key, value in _of(names[parameter], packed).items():
+                _check_form(value, key, parameter, names[parameter])
+
+
+def _check_form(value: Tensor, key: str, parameter: Tensor, name: str) -> None:
+    alike = torch.zeros(()) if key in SCALARS else parameter
+    if (value.shape, value.dtype) != (alike.shape, alike.dtype):
+        raise ValueError(f"`{key}` of `{name}` is {value.dtype} {list(value.shape)}")
 
 
 def _placed(value: Tensor, key: str, parameter: Tensor, group: Group) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.driver import Compilation
-from .checkpoint import load_weights
+from .checkpoint import damage, load_weights
 from .files import write_json
 from .history import read_history, rounded
 from .measure import measure
@@ -25,18 +25,20 @@ def finish(
 ) -> tuple[int, dict[str, dict[str, float]], dict[str, Path]]:
     """Measure the best checkpoint where the spec asks for it, else the last, and write it down.
 
+    The last one stands in for a best one that is lost; a warning says so.
+
     Returns: its step; part -> figures; kind -> file.
     Raises: NetwrightError: R901: that checkpoint is damaged. R903: the disk fails.
     """
     job, state = trainer.job, trainer.state
-    step = state.step if state.best_step is None else state.best_step
+    step = _chosen(trainer)
     weights = job.world.together(lambda: load_weights(job.folder, step))
     restore(job.graphs, job.objective.networks, weights, job.folder)
     metrics, confusion = _measure_parts(job, step)
     summary = {
         "name": compilation.spec.name,
         "step": step,
-        "chosen": "last" if state.best_step is None else "best",
+        "chosen": "best" if step == state.best_step else "last",
         "total_steps": trainer.total,
         "seconds": round(state.seconds, 3),
         "metrics": {part: rounded(figures) for part, figures in metrics.items()},
@@ -44,6 +46,21 @@ def finish(
     }
     files = job.world.lead(lambda: _write(compilation, job, summary))
     return step, metrics, {kind: job.folder / name for kind, name in files.items()}
+
+
+def _chosen(trainer: Trainer) -> int:
+    """The step of the best checkpoint, if there is one and it is whole; else the last step."""
+    job, last, best = trainer.job, trainer.state.step, trainer.state.best_step
+    if best is None or best == last:
+        return last
+    reason = job.world.lead(lambda: damage(job.folder, best))
+    if reason is None:
+        return best
+    trainer.observer.warn(
+        f"the best checkpoint, that of step {best}, can't be used ({reason}); the last one, of "
+        f"step {last}, takes its place"
+    )
+    return last
 
 
 def _write(compilation: Compilation, job: Job, summary: dict[str, Any]) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from ..compiler.ir.graph import Graph
@@ -17,6 +18,9 @@ from .weights import collect, restore
 from .worker import Worker
 
 OBJECTIVE = "objective/"
+
+Count = Annotated[int, Strict(), Field(ge=0)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
 @dataclass
@@ -29,16 +33,18 @@ class State:
     ended: early stopping ended the run.
     """
 
-    step: int = 0
-    seconds: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    best_step: int | None = None
-    best_value: float | None = None
-    stale: int = 0
-    closest: float | None = None
-    rewinds: int = 0
-    ended: bool = False
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    step: Count = 0
+    seconds: Number = 0.0
+    sums: dict[str, Number] = field(default_factory=dict)
+    counts: dict[str, Annotated[Count, Field(ge=1)]] = field(default_factory=dict)
+    best_step: Count | None = None
+    best_value: Number | None = None
+    stale: Count = 0
+    closest: Number | None = None
+    rewinds: Count = 0
+    ended: Annotated[bool, Strict()] = False
 
     def losses(self) -> dict[str, float]:
         """The means of the losses since the last record."""
@@ -57,6 +63,25 @@ class Parts:
     @property
     def networks(self) -> Mapping[str, nn.Module]:
         return self.objective.networks
+
+
+def first_bad_tensor(parts: Parts) -> str | None:
+    """The name of the first weight or average that is not finite; waits for the device once."""
+    named = [
+        (f"{network}.{name}", tensor)
+        for network, module in parts.networks.items()
+        for name, tensor in module.state_dict().items()
+        if tensor.is_floating_point()
+    ]
+    if parts.averages:
+        memory = parts.averages.memory().items()
+        named += [(f"{name} (average)", t) for name, t in memory if t.is_floating_point()]
+    if not named:
+        return None
+    # A norm reads each tensor once; it overflows only where the next step would.
+    norms = torch.stack([n.double() for n in torch._foreach_norm([t for _, t in named], torch.inf)])
+    finite = torch.isfinite(norms).tolist()
+    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
 
 
 def take_snapshot(parts: Parts, state: State) -> Checkpoint:
@@ -96,9 +121,15 @@ def give_back(parts: Parts, saved: Checkpoint) -> State:
                 tensor.copy_(saved.tensors[OBJECTIVE + name])
         if parts.averages:
             parts.averages.remember(_joined(saved.averages))
-        return _state(saved.data["state"])
+        state = _state(saved.data["state"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise Damaged(f"it does not hold this run's state: {error}") from error
+    if saved.folder.name not in ("", f"{state.step:08d}"):
+        raise Damaged(f"it holds step {state.step}")
+    bad = first_bad_tensor(parts)
+    if bad is not None:
+        raise Damaged(f"`{bad}` holds NaN or infinity")
+    return state
 
 
 def _joined(averages: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -113,4 +144,11 @@ def _state(data: Mapping[str, Any]) -> State:
     names = {item.name for item in fields(State)}
     if data.keys() != names:
         raise ValueError(f"expected {', '.join(sorted(names))}")
-    return State(**data)
+    try:
+        state = TypeAdapter(State).validate_python(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        raise ValueError(f"`{found['loc'][0]}`: {found['msg']}") from error
+    if state.sums.keys() != state.counts.keys():
+        raise ValueError("`sums` and `counts` are not of the same losses")
+    return state

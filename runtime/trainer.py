@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ..compiler.diagnostics import NetwrightError
 from . import checkpoint
-from .divergence import Diverged, first_bad_tensor, locate
+from .divergence import Diverged, locate
 from .gradient_log import GradientLog
 from .history import History
 from .measure import measure
 from .observer import EpochEnd, Observer, Progress
 from .resuming import newest_checkpoint
-from .snapshot import State
+from .snapshot import State, first_bad_tensor
 from .stepper import Job, Stepper
 from .stopping import Stop
 

@@ -35,19 +35,34 @@ def restore(
 ) -> None:
     """Copy stored tensors into the networks, keeping the networks' memory format.
 
-    Raises: NetwrightError: R902: names or shapes are not those of the networks.
+    Raises: NetwrightError: R902: names, shapes or element types are not those of the networks.
     """
     import torch
 
+    check_weights({name: graphs[name] for name in networks}, weights, folder)
     with torch.no_grad():
         for name, network in networks.items():
-            state, stored = network.state_dict(), weights.get(name, {})
+            state = network.state_dict()
             for tensor in graphs[name].tensors():
-                if tensor not in stored:
-                    raise _other(folder, f"no `{name}.{tensor}`")
-                if state[tensor].shape != stored[tensor].shape:
-                    raise _other(folder, f"`{name}.{tensor}` {list(stored[tensor].shape)}")
-                state[tensor].copy_(stored[tensor])
+                own, stored = state[tensor], weights[name][tensor]
+                if stored.dtype != own.dtype:
+                    raise _other(folder, f"`{name}.{tensor}` of {stored.dtype}")
+                own.copy_(stored)
+
+
+def check_weights(
+    graphs: Mapping[str, Graph],
+    weights: Mapping[str, Mapping[str, torch.Tensor]],
+    folder: Path,
+) -> None:
+    """Raises: NetwrightError: R902: names or shapes are not those that the graphs declare."""
+    for name, graph in graphs.items():
+        stored = weights.get(name, {})
+        for tensor, declared in graph.tensors().items():
+            if tensor not in stored:
+                raise _other(folder, f"no `{name}.{tensor}`")
+            if stored[tensor].shape != declared.shape:
+                raise _other(folder, f"`{name}.{tensor}` {list(stored[tensor].shape)}")
 
 
 def _other(folder: Path, found: str) -> NetwrightError:

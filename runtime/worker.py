@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -184,14 +185,25 @@ class Worker:
         return self._scaler.state_dict()
 
     def remember(self, tensors: Mapping[str, Tensor], scaling: Mapping[str, float]) -> None:
-        """Give the optimizer the state that a checkpoint holds."""
+        """Give the optimizer the state that a checkpoint holds.
+
+        Raises: KeyError, ValueError: it lacks something, or was not made by this optimizer.
+        """
         own = {key: value for key, value in tensors.items() if key.startswith(self._key)}
         packed = {key.removeprefix(self._key): value for key, value in own.items()}
         unpack_state(self._optimizer, self.names, packed)
         if self._recorded:
             self._recorded.forget()  # the state lies in other tensors now
         if self._scaler.is_enabled():
-            self._scaler.load_state_dict(dict(scaling))
+            self._scaler.load_state_dict(_checked(scaling, self._scaler.state_dict()))
+
+
+def _checked(scaling: Mapping[str, float], own: Mapping[str, float]) -> dict[str, float]:
+    """Stored loss scaling with the types of the scaler's own; torch would fail in the next step."""
+    found = {name: type(value)(scaling[name]) for name, value in own.items()}
+    if not all(math.isfinite(value) for value in found.values()) or found["scale"] <= 0:
+        raise ValueError("its loss scaling is no finite number above 0")
+    return found
 
 
 def _weighted_as(pieces: Sequence[Piece], batches: Sequence[Batch]) -> list[Piece]:

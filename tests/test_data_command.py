@@ -179,6 +179,19 @@ print([name for name in ("torch", "onnxruntime") if name in sys.modules])
 """
 
 
+def test_networks_that_do_not_fit_yet_are_no_obstacle(tmp_path: Path) -> None:
+    spec = npz(tmp_path)
+    spec.write_text(spec.read_text().replace("conv2d", "cnv"))
+    result = CliRunner().invoke(cli, ["data", str(spec)])
+    assert result.exit_code == 0, result.output
+    assert "other sections of the spec have mistakes" in result.output
+    assert "normalize" in result.output
+    spec.write_text(spec.read_text().replace("uint8", "uint9"))
+    result = CliRunner().invoke(cli, ["data", str(spec)])
+    assert result.exit_code == 1
+    assert "uint9" in result.output
+
+
 def test_it_needs_no_torch(tmp_path: Path) -> None:
     arguments = [str(npz(tmp_path)), "-o", str(tmp_path / "a.png")]
     done = subprocess.run(

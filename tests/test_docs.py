@@ -10,11 +10,23 @@ import netwright.compiler.ops  # noqa: F401 - fills the registry
 import pytest
 import yaml
 from netwright.compiler import explanations, reference
-from netwright.compiler.diagnostics import Code
+from netwright.compiler.diagnostics import Code, Sink
 from netwright.compiler.driver import check_source, compile_spec
+from netwright.compiler.language.evaluate import Origins
+from netwright.compiler.language.loader import load
+from netwright.compiler.language.validate import Validator
+from netwright.compiler.objectives.augmentations import AUGMENTATIONS
+from netwright.compiler.objectives.data import Data
+from netwright.compiler.objectives.losses import LOSSES
+from netwright.compiler.objectives.metrics import METRICS
+from netwright.compiler.objectives.optimizers import OPTIMIZERS
+from netwright.compiler.objectives.schedules import LR_SCHEDULES
+from netwright.compiler.objectives.sources import SOURCES
+from netwright.compiler.objectives.training import Training
 from netwright.compiler.ops.base import REGISTRY
 from netwright.compiler.plugins import load_plugin
 from netwright.compiler.render import render
+from netwright.compiler.settings import manual as settings
 from netwright.compiler.source import SourceFile
 
 from .codes import diagnostics_of
@@ -26,10 +38,13 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "compiler" / "README.md",
+    ROOT / "runtime" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 
-FOLDERS = {path.name for folder in (ROOT, ROOT / "compiler") for path in folder.iterdir()}
+FOLDERS = {
+    path.name for folder in (ROOT, ROOT / "compiler", ROOT / "runtime") for path in folder.iterdir()
+}
 """What a path in a page may begin with: it is then relative to the page, or to the root."""
 
 
@@ -64,6 +79,35 @@ def test_whole_specs_compile(page: Path, text: str) -> None:
     compile(source, page.name, "exec")
 
 
+FRAGMENTS = [
+    pytest.param(text, id=f"{name_of(page)}: {text.splitlines()[1].strip()[:40]}")
+    for page in PAGES
+    if page.name != "diagnostics.md"
+    for text in blocks(page, "yaml")
+    if not text.startswith("spec: v1")
+]
+FRAGMENT_MODELS = {"data": Data, "training": Training}
+
+
+def test_there_are_fragments_of_both_sections() -> None:
+    shown = {text.partition(":")[0] for (text,) in (param.values for param in FRAGMENTS)}
+    assert shown == FRAGMENT_MODELS.keys()
+
+
+@pytest.mark.parametrize("text", FRAGMENTS)
+def test_fragments_of_specs_are_valid(text: str) -> None:
+    """As far as they can be without the rest of a spec."""
+    sink = Sink()
+    located = load(SourceFile("fragment.yaml", text), sink)
+    assert located, render(list(sink), "text")
+    for key, value in located.data.items():
+        section = Validator(located, sink, Origins()).read(FRAGMENT_MODELS[key], value, (key,))
+        assert section, render(list(sink), "text")
+        for problem in section.problems():
+            problem.report((key,), located.span, sink)
+    assert not list(sink), render(list(sink), "text")
+
+
 def test_the_spec_of_the_readme_is_the_demo() -> None:
     """Its comments differ, and its outputs are recorded from `make demo`."""
     shown = next(text for text in blocks(README, "yaml") if "name: digits_cnn" in text)
@@ -83,6 +127,46 @@ def test_links_and_paths_exist(page: Path) -> None:
     assert not missing
 
 
+def test_the_guide_to_the_language_names_every_choice() -> None:
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    names = [*SOURCES, *AUGMENTATIONS, *LOSSES, *METRICS, *OPTIMIZERS, *LR_SCHEDULES]
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.mark.parametrize("family", ["cnn", "mlp"])
+def test_the_hints_of_a_template_lead_to_a_spec_without_mistakes(family: str) -> None:
+    text = (ROOT / "specs" / "templates" / f"{family}.yaml").read_text(encoding="utf-8")
+    section = re.findall(r"^  #   ((?:source|fields): .*?\}\})(?:  |$)", text, re.MULTILINE)
+    inputs, classes = re.findall(r"with `(.*?)` and `(.*?)` to match", text)[0]
+    changed = text.replace("  source: digits\n", "".join(f"  {line}\n" for line in section))
+    changed = re.sub(r"^    inputs: .*$", f"    {inputs}", changed, flags=re.MULTILINE)
+    changed = changed.replace("classes: 10", classes).replace("NAME", "mine")
+    assert [line.partition(":")[0] for line in section] == ["source", "fields"]
+    assert diagnostics_of(changed, ROOT) == []
+
+
+def test_the_map_of_the_runtime_has_every_file() -> None:
+    runtime = ROOT / "runtime"
+    text = (runtime / "README.md").read_text(encoding="utf-8")
+    files = [path.name for path in runtime.glob("*.py") if path.name != "__init__.py"]
+    packages = [f"{path.parent.name}/" for path in runtime.glob("*/__init__.py")]
+    assert [name for name in [*files, *packages] if f"`{name}`" not in text] == []
+
+
+def headings(page: Path) -> set[str]:
+    """What links may end in after `#`: the headings as GitHub spells their anchors."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    found = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_headings(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+    targets = {file: headings(page.parent / file if file else page) for file, _ in links}
+    assert [f"{file}#{place}" for file, place in links if place not in targets[file]] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_codes_exist(page: Path) -> None:
     named = set(re.findall(r"\b[YSEGDOFXBRPL]\d{3}\b", page.read_text(encoding="utf-8")))
@@ -92,6 +176,11 @@ def test_codes_exist(page: Path) -> None:
 def test_operator_reference_is_current() -> None:
     page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
     assert page == reference.manual(), "run `make docs`"
+
+
+def test_settings_reference_is_current() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == settings.manual(), "run `make docs`"
 
 
 def test_diagnostics_reference_is_current() -> None:

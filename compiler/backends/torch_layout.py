@@ -9,6 +9,7 @@ from itertools import pairwise
 WIDTH = 100
 INDENT = "    "
 _OPEN, _CLOSE = "([{", ")]}"
+_OPERATORS = (" + ", " - ", " * ", " / ", " @ ", " if ", " else ", " for ")
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,11 @@ def _operands(text: str, depth: int) -> Iterator[str]:
 
 
 def _operators(text: str) -> list[int]:
-    """Where an operator with spaces around it stands outside of all brackets."""
+    """Where an operator, or the `for` of a generator, stands outside of all brackets."""
     depth, found = 0, []
     for place, sign in enumerate(text):
         depth += (sign in _OPEN) - (sign in _CLOSE)
-        rest = text[place:]
-        if not depth and rest.startswith((" + ", " - ", " * ", " / ", " @ ", " if ", " else ")):
+        if not depth and text.startswith(_OPERATORS, place):
             found.append(place)
     return found
 

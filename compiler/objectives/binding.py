@@ -54,7 +54,8 @@ def _check_names(graph: Graph, inputs: Mapping[str, str], context: Context, path
 def _known(graph: Graph, port: Value, name: str, context: Context, path: Key) -> bool:
     if name in context.fields or name in context.broken:
         return name in context.fields
-    other = next(iter(context.fields), "...")
+    alike = (n for n, field in context.fields.items() if field.rank == port.type.rank)
+    other = next(alike, "...")
     context.misfit(
         f"input `{port.name}` of the network expects a data field `{name}`, which does not exist",
         path,

@@ -23,8 +23,8 @@ class Planning(Section):
 
     choose: Literal["rules", "measured"] = Setting(
         default="rules",
-        description="rules: decide at once; measured: time the candidates for a few steps, keep "
-        "the fastest, and store it with the run. `plan: measured` is short for this.",
+        description="rules: decide at once; measured: take some steps with each candidate, on "
+        "copies, and keep what is faster by 3% or more.",
     )
     data: Literal["device", "loader"] | None = Setting(
         default=None,
@@ -46,10 +46,15 @@ class Planning(Section):
         default=None, description="fused: one kernel; foreach: a few; plain: one per tensor."
     )
     compile: bool | None = Setting(
-        default=None, description="Run the step through torch.compile; never recurrent layers."
+        default=None,
+        description="Run the step through torch.compile, which needs a C++ compiler on a CPU and "
+        "Triton on a GPU; never recurrent layers.",
     )
     graphs: bool | None = Setting(
-        default=None, description="Record the step once as a CUDA graph and replay it."
+        default=None,
+        description="On a GPU, record the step once as a CUDA graph and replay it. Not with "
+        "`compile`, `fp16`, several processes, or numbers that move; learning rates and the "
+        "weights of losses may.",
     )
 
     @classmethod

@@ -95,6 +95,37 @@ def test_a_residual_network_computes_what_the_handwritten_one_does() -> None:
     assert same(network(RESIDUAL), Classifier(), torch.randn(2, 3, 8, 8))
 
 
+LONG_REPEATS = {
+    "a layer": ["{prelu: {init: 0.12345678901234567}}"],
+    "two layers": ["{conv2d: {channels: 4, kernel: 3}}", "relu"],
+    "a block": ["{conv2d: {channels: 4, kernel: 3, bias: false}}", "batch_norm", "relu"],
+}
+
+
+@pytest.mark.parametrize("layers", LONG_REPEATS.values(), ids=LONG_REPEATS)
+@pytest.mark.parametrize(
+    "name", ["a", "a_name_of_some_length", "a_name_of_twenty_four_or_more_letters"]
+)
+def test_a_repeat_that_fills_several_lines(layers: list[str], name: str, tmp_path: Path) -> None:
+    """A generator takes no comma behind it, where other arguments that are cut do."""
+    inner = "".join(f"          - {layer}\n" for layer in layers)
+    source = compiled(
+        f"""
+networks:
+  net:
+    inputs: {{x: {{shape: [B, 4, 8, 8]}}}}
+    layers:
+      - id: {name}
+        repeat: 12
+        layers:
+{inner}
+    outputs: y
+"""
+    ).source
+    assert "for _ in range(12)" in source
+    assert_formatted(source, folder=tmp_path)
+
+
 def test_instances_of_a_block_share_one_class() -> None:
     source = compiled(RESIDUAL).source
     assert classes(source) == ["Residual", "Classifier"]

@@ -442,6 +442,12 @@ def changed_copy(run: Path, target: Path, changes: dict[str, str]) -> Path:
     return target
 
 
+def again(run: Path, **changes: str) -> None:
+    """Change the record of a run."""
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | changes))
+
+
 def test_the_newest_run_of_the_spec_is_found(finished: TrainResult, tmp_path: Path) -> None:
     spec = compile_text()
     assert newest_network(spec, tmp_path / "none") is None
@@ -454,6 +460,13 @@ def test_the_newest_run_of_the_spec_is_found(finished: TrainResult, tmp_path: Pa
     found = newest_network(spec, tmp_path)
     assert found
     assert (found.folder, found.differs) == (same, ())
+    elsewhere = changed_copy(finished.folder, tmp_path / "of_another_name", {})
+    again(elsewhere, began="2099-01-01T00:00:00+00:00")
+    again(changed_copy(elsewhere, tmp_path / "of_another_spec", {}), name="other")
+    found = newest_network(spec, tmp_path)
+    assert found
+    assert found.folder == elsewhere
+    shutil.rmtree(elsewhere)
     shutil.rmtree(same)
     found = newest_network(spec, tmp_path)
     assert found

@@ -11,11 +11,14 @@ import pytest
 import torch
 from netwright.runtime import trainer
 from netwright.runtime.history import read_history
+from netwright.runtime.situation import machine_of
 from netwright.runtime.train import train
+from netwright.runtime.world import ALONE
 
 from .test_train import assert_same, stop_at, weights_of
 from .tiny import SPEC, compile_text
 
+NO_COMPILER = machine_of(torch.device("cpu"), ALONE).no_compiler
 SHORT = {"epochs: 4": "epochs: 2"}
 COMPILED = {"epochs: 4": "epochs: 2\n  plan: {compile: true}"}
 
@@ -28,6 +31,7 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(NO_COMPILER is not None, reason=str(NO_COMPILER))
 def test_a_compiled_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It learns what the other one does, dropout and augmentation included, and stops and resumes
     bit for bit. Evaluation is not compiled: that would make a second graph."""
@@ -53,7 +57,9 @@ def test_a_compiled_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("compiler", "words"),
     [
         ("no-such-compiler", "there is no C++ compiler `no-such-compiler`"),
-        ("false", "expected torch.compile to translate the step"),
+        pytest.param(
+            "false", "expected torch.compile to translate the step", marks=pytest.mark.slow
+        ),
     ],
     ids=["missing", "broken"],
 )

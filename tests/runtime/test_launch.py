@@ -95,6 +95,7 @@ def test_a_killed_process_is_started_anew(whole: Path, tmp_path: Path) -> None:
     assert "warning: the process of rank 1 was killed by SIGKILL; starting all 2 anew" in errors
     assert "going on at step" in errors
     assert "Traceback" not in errors
+    assert "UserWarning" not in errors
     assert output.count("run: run") == 1
     assert_same(weights_of(whole), weights_of(run))
     assert not list(run.rglob(".netwright-*"))
