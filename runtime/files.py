@@ -168,10 +168,9 @@ def _put_in_place(finished: Path, target: Path, *, replace: bool) -> None:
     target.rename(aside)
     try:
         finished.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
-    finally:
+    finally:  # whatever interrupts it, a second Ctrl-C included
+        if not target.exists():
+            aside.rename(target)
         shutil.rmtree(aside.parent, ignore_errors=True)
 
 

@@ -1,4 +1,7 @@
-"""`metrics.jsonl`: one line of JSON for each epoch, readable while the run goes on. Torch-free."""
+"""`metrics.jsonl`: a line of JSON for each record, readable while the run goes on. Torch-free.
+
+A record is written where an epoch or the run ends and where validation samples are measured.
+"""
 
 from __future__ import annotations
 

@@ -20,12 +20,23 @@ SUFFIXES = frozenset(
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Channels -> Pillow's name of the colours."""
 
+OPAQUE = 255
+"""What the channel of transparency says of a pixel without any."""
+
 WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 """Pillow's names of colours with a channel that tells how opaque a pixel is."""
 
 
 class BadImage(Exception):  # noqa: N818 - a finding; the caller decides how to tell it
     """What a file is in place of a usable image: `something else`, `a damaged image (...)`."""
+
+
+class Transparent(BadImage):
+    """An image with transparent pixels, where none can be. pixels: how many there are."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__("an image with transparent pixels, whose colours nobody sees")
+        self.pixels = pixels
 
 
 def open_image(path: Path, channels: int, enough: tuple[int, int] | None = None) -> Image:
@@ -35,13 +46,13 @@ def open_image(path: Path, channels: int, enough: tuple[int, int] | None = None)
         channels: 1 (grey), 3 (RGB) or 4 (RGBA).
         enough: the width and height that will do; a JPEG is then decoded at a half, a quarter or
             an eighth where that is no smaller, which is much faster.
-    Raises: BadImage.
+    Raises: Transparent: the colours have no place for that. BadImage.
     """
     with _opened(path) as image:
         if enough is not None:
             image.draft(MODES[channels], enough)
-        if channels < 4 and _is_transparent(image):
-            raise BadImage("an image with transparent pixels, whose colours nobody sees")
+        if channels < 4 and (hidden := _transparent_pixels(image)):
+            raise Transparent(hidden)
         return image.convert(MODES[channels])
 
 
@@ -51,12 +62,11 @@ def check_image(path: Path) -> None:
         pass
 
 
-def _is_transparent(image: Image) -> bool:
-    """Whether a pixel is not opaque: its colour is whatever the file's writer left there."""
+def _transparent_pixels(image: Image) -> int:
+    """How many pixels are not opaque; their colours are whatever the file's writer left there."""
     if image.mode not in WITH_ALPHA and "transparency" not in image.info:
-        return False
-    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
-    return bool(lowest < 255)  # type: ignore[operator]
+        return 0
+    return sum(image.convert("RGBA").getchannel("A").histogram()[:OPAQUE])
 
 
 @contextmanager

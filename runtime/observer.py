@@ -34,7 +34,7 @@ class Begin:
 class Progress:
     """Where a run is.
 
-    epoch: counted from 1. losses: means over the epoch so far, by name.
+    epoch: counted from 1. losses: means since the last record, by name.
     rate: samples per second of training alone. seconds_left: at this rate.
     """
 
@@ -48,11 +48,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """An epoch, or the whole run, was evaluated.
+    """A record: an epoch, the run, or the steps between two measurements ended.
 
-    losses: means over the epoch's training steps. seconds: of the whole run so far.
-    validation: figures by name; empty where nothing is set aside for validation.
-    best: whether this is the best epoch so far, where the spec asks to keep it.
+    losses: means over the training steps since the last record. seconds: of the whole run so far.
+    validation: figures by name; empty where nothing was measured.
+    best: whether this is the best state so far, where the spec asks to keep it.
     """
 
     step: int

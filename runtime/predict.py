@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,13 @@ from ..compiler.diagnostics import Code, NetwrightError, failure
 from .arrays import DamagedArrays, array_names, load_npy, load_npz
 from .bundle import Port
 from .files import write_bytes
+from .images import MODES, BadImage, Transparent, open_image
 from .memory import enough_memory
 from .session import Arrays, Device, Session, load, quoted
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 BATCH = 64
 """How many samples run at once, which bounds the memory."""
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
-"""Pillow's modes of images that say for each pixel how opaque it is."""
-
-OPAQUE = 255
 SHOWN = 8
 """How many numbers of an output without class names a line shows."""
 
@@ -125,43 +118,21 @@ def read_image(path: Path, name: str, port: Port) -> NDArray[Any]:
             help="image files fit inputs uint8[B, C, H, W] with 1, 3 or 4 channels; save an "
             "array with `numpy.save`",
         )
-    array, hidden = _pixels(path, MODES[int(channels)])
-    if hidden:
+    try:
+        array = np.asarray(open_image(path, int(channels)))
+    except Transparent as error:
         raise failure(
             Code.B802,
-            f"expected an opaque image for `{name}` {port}, found {hidden:,} transparent pixels: "
-            f"`{path}`",
+            f"expected an opaque image for `{name}` {port}, found {error.pixels:,} transparent "
+            f"pixels: `{path}`",
             help="paint it onto the background that the training images have, and save it without "
             "transparency",
-        )
+        ) from error
+    except BadImage as error:
+        raise _unreadable(path, str(error)) from error
     _check_size(path, port, array.shape[1], array.shape[0])
     planes = array[:, :, None] if array.ndim == 2 else array
     return np.ascontiguousarray(planes.transpose(2, 0, 1)[None])
-
-
-def _pixels(path: Path, mode: str) -> tuple[NDArray[Any], int]:
-    """An image in a colour mode, and how many transparent pixels the mode would make opaque."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would cut its values off at 255
-                raise _unreadable(path, f"an image of more than 8 bits a channel ({image.mode})")
-            array = np.asarray(image.convert(mode))
-            return array, 0 if mode in WITH_ALPHA else _transparent_pixels(image)
-    except UnidentifiedImageError as error:
-        raise _unreadable(path, "something else") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _unreadable(path, str(error).partition("\n")[0]) from error
-    except Image.DecompressionBombError as error:
-        raise _unreadable(path, "an image of too many pixels") from error
-
-
-def _transparent_pixels(image: Image.Image) -> int:
-    """How many pixels are not opaque; their colours are whatever the file's writer left there."""
-    if image.mode not in WITH_ALPHA and "transparency" not in image.info:
-        return 0
-    return int((np.asarray(image.convert("RGBA"))[..., 3] < OPAQUE).sum())
 
 
 def _check_size(path: Path, port: Port, width: int, height: int) -> None:

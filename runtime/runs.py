@@ -4,8 +4,11 @@ runs/<name>-<n>/
   run.json        what began the run: spec hash, data folder, device, versions
   spec.yaml       the spec as compiled, and the libraries it imports
   model.py        the source that was trained
-  metrics.jsonl   one line per epoch
+  plan.json       how its steps are executed, and why
+  metrics.jsonl   one line for each measurement or epoch
+  gradients.jsonl the sizes of gradients, at even distances
   checkpoints/    see checkpoint.py
+  run.lock        while a process trains there; see lock.py
   curves.png  confusion.png  summary.json    when the run is done
 """
 

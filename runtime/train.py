@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.driver import Compilation
 from . import checkpoint
+from .heap import keep_freed_memory
 from .initial_weights import find, initialise
 from .joining import device_text, launch_name, own_device
 from .lock import run_lock
@@ -93,6 +94,8 @@ def train(
 
     word = device or compilation.spec.training.device
     chosen = world.together(lambda: own_device(choose_device(word), world))
+    if chosen.type == "cpu":
+        keep_freed_memory()
     plan = settle_plan(compilation, dataset, chosen, folder, observer.warn, world, observer.tell)
     job = make_job(compilation, dataset, chosen, folder or Path(), plan, world)
     begun_with = _initialise(weights, job, observer)

@@ -1,4 +1,4 @@
-"""One turn of an objective as a module: what is wrapped for several processes, or compiled."""
+"""One turn of an objective as a module: what is compiled."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from .objectives.base import Losses, Numbers, Objective, Turn
 class TurnModule(nn.Module):
     """Calls an objective's `step` for one turn.
 
-    Its submodules are the networks that the turn moves, so that DistributedDataParallel averages
-    their gradients and no others, however often the step calls them.
+    moved: the networks that the turn moves; `Exchange` averages the gradients of these alone.
     """
 
     def __init__(self, objective: Objective, turn: Turn) -> None:

@@ -82,3 +82,23 @@ def test_a_new_folder_that_another_process_filled_is_kept(tmp_path: Path) -> Non
     with pytest.raises(NetwrightError):
         race()
     assert [path.name for path in target.iterdir()] == ["theirs"]
+
+
+def test_an_interruption_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C may come between the two renames."""
+    target, rename = tmp_path / "target", Path.rename
+    target.mkdir()
+    (target / "old").touch()
+
+    def interrupted(path: Path, new: Path) -> Path:
+        if new == target and not path.joinpath("old").exists():
+            raise KeyboardInterrupt
+        return rename(path, new)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_folder(target) as draft:
+        (draft / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]

@@ -78,3 +78,11 @@ def test_four_channels_take_transparency(tmp_path: Path) -> None:
     Image.fromarray(RGBA).save(tmp_path / "image.png")
     found = read_image(tmp_path / "image.png", "image", port(4))
     np.testing.assert_array_equal(found, RGBA.transpose(2, 0, 1)[None])
+
+
+def test_formats_that_run_other_programs_are_not_read(tmp_path: Path) -> None:
+    """Pillow gives PostScript to Ghostscript."""
+    Image.fromarray(RGBA[..., :3]).save(tmp_path / "image.eps")
+    with pytest.raises(NetwrightError, match="something else") as caught:
+        read_image(tmp_path / "image.eps", "image", port(3))
+    assert caught.value.diagnostics[0].code is Code.R903
