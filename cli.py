@@ -905,4 +905,12 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 20)
     # The models are ours alone; looking through all installed packages for plug-ins took 3%.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    cli(prog_name="netwright")
+    try:
+        cli(prog_name="netwright")
+    except SystemExit as stop:
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            raise
+        # A thread of the process group may outlive it, and would then abort a run that is done.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(stop.code if isinstance(stop.code, int) else int(stop.code is not None))
