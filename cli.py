@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from .compiler.diagnostics import Diagnostic
     from .compiler.driver import Compilation
     from .compiler.language.params import Choices
+    from .runtime.distributed.world import World
     from .runtime.observer import Observer
     from .runtime.train import TrainResult
-    from .runtime.world import World
 
 FORMATS = ("text", "json", "sarif", "github")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -57,7 +57,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from .compiler.diagnostics import NetwrightError
-        from .runtime.joining import Told, is_main
+        from .runtime.distributed.joining import Told, is_main
 
         try:
             return super().invoke(ctx)
@@ -497,7 +497,7 @@ def train(
     Several processes share each batch: --nproc starts them on this machine, and on several
     machines torchrun does: torchrun ... -m netwright train SPEC.
     """
-    from .runtime.joining import joined
+    from .runtime.distributed.joining import joined
 
     choices = read_choices(settings, variant, plugins)
     asked = Asked(spec, settings, variant, plugins, device, tensorboard)
@@ -527,7 +527,7 @@ def train(
 def _show_plan(
     compilation: Compilation, device: str | None, data_dir: Path | None, processes: int
 ) -> None:
-    from .runtime.settle_plan import preview_plan
+    from .runtime.planning.settle import preview_plan
 
     for line in preview_plan(compilation, device, data_dir, processes):
         click.echo(line)
@@ -588,8 +588,8 @@ def _launch(
     resume: bool,
 ) -> None:
     """Start processes that train together, and exit as they do."""
-    from .runtime.joining import is_joined
-    from .runtime.launch import Launch, choose_folder, launch
+    from .runtime.distributed.joining import is_joined
+    from .runtime.distributed.launch import Launch, choose_folder, launch
 
     if is_joined():
         raise click.UsageError("torchrun has started the processes already: leave --nproc out")
@@ -618,7 +618,7 @@ def _tell(result: TrainResult, asked: Asked) -> None:
 
 
 def _tell_stopped(result: TrainResult, asked: Asked) -> None:
-    from .runtime.joining import train_command
+    from .runtime.distributed.joining import train_command
 
     again = [*train_command(), *asked.words(), "-o", str(result.folder), "--resume"]
     click.echo(
@@ -745,9 +745,9 @@ def run(
     overwrite: bool,
 ) -> None:
     """All of it: check, compile, train, evaluate, export with proof, predict from the ONNX file."""
-    from .runtime.joining import is_joined
+    from .runtime.distributed.joining import is_joined
+    from .runtime.distributed.world import ALONE
     from .runtime.whole import finish, remove_run
-    from .runtime.world import ALONE
 
     if is_joined():
         raise click.UsageError("`run` takes one process: use `train` and `export` with torchrun")
@@ -828,8 +828,8 @@ def compare(
     """Set runs side by side: the settings that differ, how far they came, figures and curves."""
     import json
 
-    from .runtime.compare import as_json
-    from .runtime.compare import compare as compare_runs
+    from .runtime.compare.comparison import as_json
+    from .runtime.compare.comparison import compare as compare_runs
 
     if output and output.suffix.lower() != ".png":
         raise click.BadParameter(f"expected a name with .png, found {output}", param_hint="-o")
@@ -838,11 +838,11 @@ def compare(
     if style == "json":
         click.echo(json.dumps(as_json(comparison), indent=2))
     else:
-        from .runtime.compare_table import print_comparison
+        from .runtime.compare.table import print_comparison
 
         print_comparison(comparison, sys.stdout)
     if output:
-        from .runtime.compare_plot import draw_comparison
+        from .runtime.compare.plot import draw_comparison
 
         draw_comparison(comparison, output)
         click.echo(f"wrote {output}", err=style == "json")
@@ -871,7 +871,7 @@ def baseline(
     """Measure simple models on a spec's data, beside its network: what it has to beat."""
     import json
 
-    from .runtime.baseline import as_json, measure_baselines
+    from .runtime.baseline.baselines import as_json, measure_baselines
 
     compilation = compiled(spec, read_choices(settings, variant, plugins))
     found = measure_baselines(
@@ -880,7 +880,7 @@ def baseline(
     if style == "json":
         click.echo(json.dumps(as_json(found), indent=2))
     else:
-        from .runtime.baseline_table import print_baselines
+        from .runtime.baseline.table import print_baselines
 
         print_baselines(found, sys.stdout)
 

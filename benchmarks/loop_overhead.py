@@ -22,11 +22,11 @@ import torch
 import torch.nn.functional as F
 from measure import interleaved, machine
 from netwright.compiler.driver import Compilation, compile_spec
-from netwright.runtime.choose_plan import choose_plan
 from netwright.runtime.generated import build_networks
 from netwright.runtime.job import make_job
 from netwright.runtime.observer import Observer
 from netwright.runtime.opening import read_data
+from netwright.runtime.planning.choose import choose_plan
 from netwright.runtime.stepper import Job, Stepper
 from netwright.runtime.trainer import Trainer
 

@@ -234,7 +234,7 @@ class Watch:
 
     def world(self) -> Any:
         """The group of processes that the trainer asks."""
-        from netwright.runtime.world import World
+        from netwright.runtime.distributed.world import World
 
         told = self.signal
 

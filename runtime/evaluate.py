@@ -64,12 +64,12 @@ def _evaluate_run(
     dataset = _data(compilation, folder, split)
 
     from .checkpoint import load_weights
-    from .choose_plan import evaluation_plan
     from .device import choose_device
     from .export import tested_step
     from .job import make_job
-    from .kernels import kernels
     from .measure import measure
+    from .planning.choose import evaluation_plan
+    from .planning.kernels import kernels
     from .weights import restore
 
     chosen = choose_device(device or compilation.spec.training.device)

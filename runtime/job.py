@@ -10,13 +10,13 @@ from ..compiler.driver import Compilation
 from .data.batches import Batches
 from .data.dataset import Dataset, Part
 from .data.homes import choose_home
+from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .metrics import Figures
 from .objectives.registry import bind
 from .opening import settings_of
 from .plan import Plan
 from .stepper import Job
-from .world import ALONE, World
 
 
 def make_job(

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from .data.batches import Batch, Batches, Share
+from .distributed.world import ALONE, World
 from .metrics import Figures
 from .numbers import numbers_at
 from .objectives.base import Objective
-from .world import ALONE, World
 
 
 def measure(

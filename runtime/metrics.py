@@ -16,7 +16,7 @@ from ..compiler.objectives.supervised import Supervised
 from ..compiler.objectives.units import raw_field
 from .data.batches import Batch
 from .data.restore import Restore
-from .world import ALONE, World
+from .distributed.world import ALONE, World
 
 Judge = Any
 """A torchmetrics.Metric."""

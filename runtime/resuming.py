@@ -9,7 +9,8 @@ from typing import Any
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
 from . import checkpoint
-from .joining import launch_name, restarts
+from .distributed.joining import launch_name, restarts
+from .distributed.world import World
 from .runs import (
     RUN,
     check_same_spec,
@@ -18,7 +19,6 @@ from .runs import (
     read_run,
     run_folders,
 )
-from .world import World
 
 SHARED = "put the run's folder, `-o`, on a file system that all machines share"
 

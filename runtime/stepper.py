@@ -17,7 +17,8 @@ from .averages import Averages
 from .data.batches import Batch, Batches, Share
 from .data.seeds import REWIND, STEP, derive
 from .device import seed_generators
-from .exchange import changing_tensors, shared_tensors
+from .distributed.exchange import changing_tensors, shared_tensors
+from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .gradients import Norms
 from .grouping import Freezing
@@ -27,7 +28,6 @@ from .objectives.base import Objective
 from .plan import Plan
 from .snapshot import Parts, State, give_back, take_snapshot
 from .worker import Piece, Worker
-from .world import ALONE, World
 
 
 @dataclass(frozen=True)

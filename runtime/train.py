@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.driver import Compilation
 from . import checkpoint
+from .distributed.joining import device_text, launch_name, own_device
+from .distributed.world import ALONE, World
 from .heap import keep_freed_memory
-from .initial_weights import find, initialise
-from .joining import device_text, launch_name, own_device
+from .initial_weights.initialise import find, initialise
 from .lock import run_lock
 from .memory import enough_memory
 from .observer import Begin, Observer
@@ -25,12 +26,11 @@ from .resuming import (
     recorded_data,
 )
 from .runs import create_run, remove_leftovers
-from .world import ALONE, World
 
 if TYPE_CHECKING:
+    from .initial_weights.matching import Match
     from .stepper import Job
     from .trainer import Trainer
-    from .weight_matching import Match
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def train(
             as if it had not been.
         device: `auto`, `cpu` or `cuda`; None for what the spec says.
         data_dir: what the data's paths are relative to; None for the spec's folder.
-        world: the processes that train together, each of which calls this; see `joining.py`.
+        world: the processes that train together, each of which calls this.
     Raises: NetwrightError: S102: a section is missing. F601, F602: the data. R901, R902: the run
         to go on with. R903: the disk. R904: training diverged. R905: the device or precision.
         R906: memory.
@@ -89,8 +89,8 @@ def train(
 
     from .device import choose_device
     from .job import make_job
-    from .kernels import kernels
-    from .settle_plan import settle_plan
+    from .planning.kernels import kernels
+    from .planning.settle import settle_plan
 
     word = device or compilation.spec.training.device
     chosen = world.together(lambda: own_device(choose_device(word), world))

@@ -13,18 +13,18 @@ from torch import Tensor
 from ..compiler.ir.graph import Graph
 from ..compiler.objectives.optimizers import Optimizer
 from ..compiler.objectives.training import Training
-from .compiling import compile_module, compiling
-from .cuda_graph import CudaRecorder, Recorded
 from .data.batches import Batch
 from .device import autocast
-from .exchange import Exchange
+from .distributed.exchange import Exchange
+from .distributed.world import ALONE, World
 from .gradients import Norms
 from .grouping import Groups, group_parameters
 from .objectives.base import Losses, Numbers, Objective, Turn
 from .optimizers import GroupNumbers, make_optimizer, pack_state, unpack_state
 from .plan import Plan
+from .planning.compiling import compile_module, compiling
+from .planning.cuda_graph import CudaRecorder, Recorded
 from .turn import TurnModule
-from .world import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)

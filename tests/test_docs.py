@@ -149,8 +149,11 @@ def test_the_map_of_the_runtime_has_every_file() -> None:
     runtime = ROOT / "runtime"
     text = (runtime / "README.md").read_text(encoding="utf-8")
     files = [path.name for path in runtime.glob("*.py") if path.name != "__init__.py"]
-    packages = [f"{path.parent.name}/" for path in runtime.glob("*/__init__.py")]
-    assert [name for name in [*files, *packages] if f"`{name}`" not in text] == []
+    assert [name for name in files if f"`{name}`" not in text] == []
+    for package in (path.parent for path in runtime.glob("*/__init__.py")):
+        if f"`{package.name}/`" not in text:
+            inside = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
+            assert [x for x in inside if f"`{package.name}/{x}`" not in text] == []
 
 
 def headings(page: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""`training.init_from`: weights that a run begins with; runtime/initial_weights.py reads them."""
+"""`training.init_from`: weights that a run begins with; runtime/initial_weights/ reads them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...compiler.diagnostics import Code, failure
 from ...compiler.objectives.fields import Field
-from ..layout import formatted
+from ..planning.layout import formatted
 from .augment import augment
 from .columns import Columns, count
 from .homes import Home, Loader, Raw, Resident, Source, cut

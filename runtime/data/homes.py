@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
-from ..joining import processes_here
-from ..layout import formatted
+from ..distributed.joining import processes_here
+from ..planning.layout import formatted
 from .columns import Column, Columns, Indices, storage_of, total_bytes
 from .room import available_memory, cores
 

@@ -7,7 +7,7 @@ import torch
 from ...compiler.driver import Compilation
 from ...compiler.objectives.supervised import Supervised as SupervisedSettings
 from ..generated import build_networks
-from ..layout import arrange
+from ..planning.layout import arrange
 from .base import Objective
 from .supervised import Supervised
 

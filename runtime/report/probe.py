@@ -20,12 +20,12 @@ from ..data.dataset import Dataset, Part
 from ..data.preprocess import Preprocess
 from ..data.restore import Restore
 from ..device import choose_device
-from ..layout import formatted, memory_format
 from ..memory import enough_memory
 from ..numbers import numbers_at
 from ..objectives.base import Objective
 from ..objectives.registry import bind
 from ..opening import read_data, settings_of
+from ..planning.layout import formatted, memory_format
 from ..weights import restore
 from .subject import Subject
 

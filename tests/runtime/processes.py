@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 from netwright.compiler.diagnostics import Diagnostic
-from netwright.runtime.joining import Told, joined
-from netwright.runtime.world import World
+from netwright.runtime.distributed.joining import Told, joined
+from netwright.runtime.distributed.world import World
 
 SECONDS = 120
 """After this a group is taken to wait for itself."""

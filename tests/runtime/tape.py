@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Tape:
-    """A `Recorder` of netwright.runtime.cuda_graph."""
+    """A `Recorder` of netwright.runtime.planning.cuda_graph."""
 
     made: list[Tape] = []
 

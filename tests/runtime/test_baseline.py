@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from netwright.cli import cli
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.driver import Compilation
-from netwright.runtime import baseline_data, baseline_fit, baseline_models
-from netwright.runtime.baseline import Baselines, measure_baselines
-from netwright.runtime.baseline_network import network_of_run, newest_network
-from netwright.runtime.baseline_table import print_baselines
+from netwright.runtime.baseline import data as baseline_data
+from netwright.runtime.baseline import fit as baseline_fit
+from netwright.runtime.baseline import models as baseline_models
+from netwright.runtime.baseline.baselines import Baselines, measure_baselines
+from netwright.runtime.baseline.network import network_of_run, newest_network
+from netwright.runtime.baseline.table import print_baselines
 from netwright.runtime.data.dataset import Dataset
 from netwright.runtime.opening import read_data
 from netwright.runtime.train import TrainResult

@@ -16,10 +16,10 @@ import pytest
 from click.testing import CliRunner
 from netwright.cli import cli
 from netwright.compiler.diagnostics import Code, NetwrightError
-from netwright.runtime.compare import Comparison, as_json, compare
-from netwright.runtime.compare_plot import draw_comparison, shared_metrics
-from netwright.runtime.compare_settings import ABSENT, differences, settings_of, value_text
-from netwright.runtime.compare_table import print_comparison
+from netwright.runtime.compare.comparison import Comparison, as_json, compare
+from netwright.runtime.compare.plot import draw_comparison, shared_metrics
+from netwright.runtime.compare.settings import ABSENT, differences, settings_of, value_text
+from netwright.runtime.compare.table import print_comparison
 from netwright.runtime.history import read_history
 from netwright.runtime.lock import run_lock
 from netwright.runtime.observer import EpochEnd, Observer

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from netwright.runtime import trainer
+from netwright.runtime.distributed.world import ALONE
 from netwright.runtime.history import read_history
-from netwright.runtime.situation import machine_of
+from netwright.runtime.planning.situation import machine_of
 from netwright.runtime.train import train
-from netwright.runtime.world import ALONE
 
 from .test_train import assert_same, stop_at, weights_of
 from .tiny import SPEC, compile_text

@@ -9,15 +9,15 @@ import pytest
 import torch
 from netwright.compiler.objectives.training import Training
 from netwright.runtime import checkpoint, cuda_graph, worker
-from netwright.runtime.choose_plan import choose_plan
-from netwright.runtime.cuda_graph import WARM_UP
+from netwright.runtime.distributed.world import ALONE
 from netwright.runtime.gradients import Norms
 from netwright.runtime.job import make_job
 from netwright.runtime.opening import read_data
 from netwright.runtime.plan import Plan
+from netwright.runtime.planning.choose import choose_plan
+from netwright.runtime.planning.cuda_graph import WARM_UP
 from netwright.runtime.stepper import Stepper
 from netwright.runtime.train import train
-from netwright.runtime.world import ALONE
 
 from .tape import Tape
 from .test_distributed import CASES, MOMENTUM, steps_of, toy_job

@@ -29,10 +29,10 @@ from netwright.runtime import (
     results,  # noqa: F401 - as above: it loads matplotlib
     trainer,
 )
-from netwright.runtime.choose_plan import choose_plan
 from netwright.runtime.data.batches import Batch, Batches
 from netwright.runtime.data.columns import as_columns
-from netwright.runtime.exchange import Exchange
+from netwright.runtime.distributed.exchange import Exchange
+from netwright.runtime.distributed.world import ALONE, World
 from netwright.runtime.generated import build_networks
 from netwright.runtime.gradient_log import read_gradients
 from netwright.runtime.history import read_history
@@ -41,10 +41,10 @@ from netwright.runtime.measure import measure
 from netwright.runtime.objectives.base import Losses, Numbers, Outputs, Turn
 from netwright.runtime.opening import read_data
 from netwright.runtime.plan import Plan
+from netwright.runtime.planning.choose import choose_plan
 from netwright.runtime.runs import read_run
 from netwright.runtime.stepper import Job, Stepper
 from netwright.runtime.train import train
-from netwright.runtime.world import ALONE, World
 from torch import Tensor, nn
 
 from .processes import in_processes, values

@@ -19,7 +19,7 @@ from netwright.runtime import checkpoint
 from netwright.runtime.export import export_run
 from netwright.runtime.files import sha256
 from netwright.runtime.generated import build_networks
-from netwright.runtime.initial_weights import Report, find, initialise
+from netwright.runtime.initial_weights.initialise import Report, find, initialise
 from netwright.runtime.train import TrainResult
 from safetensors.torch import save_file
 from torch import Tensor, nn

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner
 from netwright.cli import cli
 from netwright.runtime import checkpoint
+from netwright.runtime.distributed.joining import EXIT_LOST, EXIT_TOLD
+from netwright.runtime.distributed.launch import _ending, _stopped_by
 from netwright.runtime.history import read_history
-from netwright.runtime.joining import EXIT_LOST, EXIT_TOLD
-from netwright.runtime.launch import _ending, _stopped_by
 from netwright.runtime.train import train
 
 from .processes import in_processes, values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from netwright.runtime.layout import arrange, fitting, formatted
+from netwright.runtime.planning.layout import arrange, fitting, formatted
 from torch import nn
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last, torch.channels_last_3d]

@@ -20,13 +20,13 @@ from netwright.compiler.objectives.optimizers import Adagrad
 from netwright.compiler.objectives.planning import Planning
 from netwright.compiler.objectives.training import Training
 from netwright.compiler.render import render
-from netwright.runtime import measured_plan, situation, step_timing
-from netwright.runtime.choose_plan import choose, choose_plan, evaluation_plan
-from netwright.runtime.kernels import Flags, kernels
 from netwright.runtime.opening import read_data
 from netwright.runtime.plan import DamagedPlan, Plan, parse_plan, read_plan, table
-from netwright.runtime.settle_plan import settle_plan
-from netwright.runtime.situation import Machine, Work
+from netwright.runtime.planning import measured, situation, timing
+from netwright.runtime.planning.choose import choose, choose_plan, evaluation_plan
+from netwright.runtime.planning.kernels import Flags, kernels
+from netwright.runtime.planning.settle import settle_plan
+from netwright.runtime.planning.situation import Machine, Work
 from netwright.runtime.train import train
 
 from ..conftest import Golden
@@ -254,14 +254,14 @@ def test_a_plan_that_does_not_work_here(stopped: Path, monkeypatch: pytest.Monke
 @pytest.fixture
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WARM_UP": 2, "ROUNDS": 3, "ROUND_SECONDS": 0.001}.items():
-        monkeypatch.setattr(step_timing, name, value)
+        monkeypatch.setattr(timing, name, value)
 
 
 @pytest.mark.usefixtures("_hurried")
 def test_a_measured_plan_changes_nothing_but_the_plan(tmp_path: Path) -> None:
     """Weights, order and random numbers are those of a run that is told the same values."""
-    measured = {"seed: 3": "seed: 3\n  plan: measured", "epochs: 4": "epochs: 1"}
-    run = train(compile_text(measured), output=tmp_path / "run", device="cpu")
+    asked = {"seed: 3": "seed: 3\n  plan: measured", "epochs: 4": "epochs: 1"}
+    run = train(compile_text(asked), output=tmp_path / "run", device="cpu")
     plan = read_plan(run.folder)
     by = {decision.what: decision.by for decision in plan.decisions}
     assert by["memory_format"] == by["optimizer"] == "measured"
@@ -285,7 +285,7 @@ def test_a_measured_plan_is_measured_once(tmp_path: Path, monkeypatch: pytest.Mo
     run = tmp_path / "run"
     train(compilation, output=run, device="cpu", observer=stop_at(5))
     before = (run / "plan.json").read_bytes()
-    monkeypatch.setattr(measured_plan, "compare", lambda candidates: pytest.fail("again"))
+    monkeypatch.setattr(measured, "compare", lambda candidates: pytest.fail("again"))
     train(compilation, output=run, resume=True, device="cpu")
     assert (run / "plan.json").read_bytes() == before
 
@@ -315,11 +315,11 @@ def test_a_gain_must_be_more_than_noise(
 ) -> None:
     """The clock is ours: what part every candidate takes of the time by the rules, by rounds."""
 
-    def clocked(candidates: Sequence[step_timing.Candidate]) -> None:
+    def clocked(candidates: Sequence[timing.Candidate]) -> None:
         for index, candidate in enumerate(candidates):
             candidate.times = shares if index else [1.0] * len(shares)
 
-    monkeypatch.setattr(measured_plan, "compare", clocked)
+    monkeypatch.setattr(measured, "compare", clocked)
     compilation = compile_text({"seed: 3": "seed: 3\n  plan: measured"})
     dataset = read_data(compilation, Path())
     plan = settle_plan(compilation, dataset, CPU, None, pytest.fail)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.runtime import checkpoint, trainer
-from netwright.runtime.choose_plan import choose_plan
 from netwright.runtime.export import export_run
 from netwright.runtime.gradient_log import read_gradients
 from netwright.runtime.history import read_history
 from netwright.runtime.job import make_job
 from netwright.runtime.opening import read_data
+from netwright.runtime.planning.choose import choose_plan
 from netwright.runtime.session import load
 from netwright.runtime.stepper import Stepper
 from netwright.runtime.train import TrainResult, train

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 from netwright.compiler.diagnostics import Code, NetwrightError, failure
-from netwright.runtime.joining import threads_of_each
-from netwright.runtime.world import ALONE, World
+from netwright.runtime.distributed.joining import threads_of_each
+from netwright.runtime.distributed.world import ALONE, World
 
 from .processes import in_processes, values
 
@@ -147,7 +147,7 @@ def test_a_group_that_does_not_come_together(tmp_path: Path) -> None:
 
 THREADS = """
 import os, subprocess, sys
-from netwright.runtime.joining import _user_set_threads
+from netwright.runtime.distributed.joining import _user_set_threads
 if len(sys.argv) == 1:
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.exit(subprocess.run([sys.executable, *sys.orig_argv[1:], "child"]).returncode)

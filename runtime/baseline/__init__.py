@@ -1,0 +1,1 @@
+"""`netwright baseline`: scikit-learn's models on the same data, split and metrics."""

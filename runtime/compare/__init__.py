@@ -1,0 +1,1 @@
+"""`netwright compare`: runs side by side."""

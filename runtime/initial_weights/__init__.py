@@ -1,0 +1,1 @@
+"""`training.init_from`: stored weights for networks, found, checked and put in place."""
