@@ -589,10 +589,11 @@ def _launch(
 ) -> None:
     """Start processes that train together, and exit as they do."""
     from .runtime.distributed.joining import is_joined
-    from .runtime.distributed.launch import Launch, choose_folder, launch
+    from .runtime.distributed.launch import Launch, check_processes, choose_folder, launch
 
     if is_joined():
         raise click.UsageError("torchrun has started the processes already: leave --nproc out")
+    check_processes(processes)
     compilation = compiled(asked.spec, choices, shows=False)  # the first of them shows warnings
     folder = choose_folder(compilation, output, resume=resume)
     words = asked.words() + (["--data-dir", str(data_dir)] if data_dir else [])
@@ -720,7 +721,12 @@ def predict(
     """Run a bundle on images, npy or npz files; neither torch nor the spec is needed."""
     from .runtime.predict import predict_files
 
-    for line in predict_files(bundle, inputs, program=program, output=output, device=device):
+    def warn(text: str) -> None:
+        click.echo(f"warning: {text}", err=True)
+
+    for line in predict_files(
+        bundle, inputs, program=program, output=output, device=device, warn=warn
+    ):
         click.echo(line)
 
 
@@ -762,7 +768,7 @@ def run(
     if result.signal is not None:
         _tell_stopped(result, Asked(spec, settings, variant, plugins, device))
         raise SystemExit(128 + result.signal)
-    for line in finish(compilation, result):
+    for line in finish(result):
         click.echo(line)
 
 

@@ -48,7 +48,7 @@ class Code(Enum):
     D404 = "divisibility or element count"
     D405 = "`expect` does not hold"
     O501 = "the objective and its networks or data fields do not fit"
-    O502 = "settings that exclude each other"
+    O502 = "settings that exclude each other, or that nothing comes of"
     F601 = "the data does not hold what `fields` says"
     F602 = "a data file is missing, damaged or unreadable"
     F603 = "stored weights do not fit the networks"
@@ -57,7 +57,7 @@ class Code(Enum):
     B801 = "a bundle is damaged or was changed"
     B802 = "the input of a program does not fit its signature"
     R901 = "a checkpoint is missing or damaged"
-    R902 = "a checkpoint belongs to another spec"
+    R902 = "a checkpoint belongs to another spec or to other data"
     R903 = "a file or folder cannot be read or written"
     R904 = "training diverged"
     R905 = "the requested device, precision or plan is not possible here"
@@ -178,7 +178,7 @@ def failure(
 
 @dataclass
 class Sink:
-    """Collects diagnostics in the order of their reports, each one once.
+    """Collects diagnostics, each one once.
 
     found: each with the stage that reported it; nothing is left out before `shown`.
     errors: how many of them are errors.
@@ -234,17 +234,17 @@ class Sink:
         }
 
     def shown(self) -> tuple[Diagnostic, ...]:
-        """At most `STAGE_LIMIT` of each stage, in the order of their reports.
+        """At most `STAGE_LIMIT` of each stage, from the top of each file to its end.
 
         Errors come before warnings where there are too many, so that what has errors shows one.
         """
-        stages: dict[str, list[Diagnostic]] = {}
-        for diagnostic, stage in self.found.items():
-            stages.setdefault(stage, []).append(diagnostic)
+        ordered, stages = _from_the_top(self.found), dict[str, list[Diagnostic]]()
+        for diagnostic in ordered:
+            stages.setdefault(self.found[diagnostic], []).append(diagnostic)
         shown: dict[Diagnostic, Diagnostic] = {}
         for stage, diagnostics in stages.items():
             shown |= _limited(stage, diagnostics)
-        return tuple(shown[diagnostic] for diagnostic in self.found if diagnostic in shown)
+        return tuple(shown[diagnostic] for diagnostic in ordered if diagnostic in shown)
 
     def gate(self) -> None:
         """Between two phases: raise what was found if any of it is an error.
@@ -253,6 +253,19 @@ class Sink:
         """
         if self.errors:
             raise NetwrightError(*self.shown())
+
+
+def _from_the_top(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """By place, as people read; files in the order of their first report, what has none first."""
+    files: dict[str, int] = {}
+
+    def place(diagnostic: Diagnostic) -> tuple[int, int, int]:
+        span = diagnostic.span
+        if span is None:
+            return -1, 0, 0
+        return files.setdefault(span.file.name, len(files)), span.line, span.col
+
+    return sorted(found, key=place)
 
 
 def _limited(stage: str, found: Sequence[Diagnostic]) -> dict[Diagnostic, Diagnostic]:

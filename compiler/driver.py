@@ -22,6 +22,7 @@ from .objectives.base import Context
 from .objectives.fields import Field
 from .objectives.resolving import resolve_fields
 from .objectives.run_settings import check_export, check_training
+from .objectives.unread_fields import check_unread
 from .source import Key, Located, SourceFile
 
 
@@ -188,6 +189,8 @@ def _check_sections(spec: Spec, context: Context) -> None:
         failed = {name for name, graph in spec.graphs.items() if graph is None}
         if not failed & set(objective.networks().values()) and "data" not in spec.broken:
             objective.check(context, ("objective", objective.name))
+            if spec.data and not context.sink.errors:
+                check_unread(objective, spec.data, context)
 
 
 def _lint(compilation: Compilation, context: Context) -> None:

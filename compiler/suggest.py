@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .foreign_words import translated
+
 LISTED = 24
 """How many choices a help text lists."""
 
@@ -37,12 +39,30 @@ def did_you_mean(name: str, choices: Iterable[str], what: str = "name") -> str:
     """
     known = list(dict.fromkeys(choices))
     close = suggest(name, known)
-    article = "an" if what[:1] in "aeiou" else "a"
     if close is not None:
-        return f"{article} {what} with a similar name exists: `{close}`"
+        return f"{_article(what)} with a similar name exists: `{close}`"
     if not known:
         return f"no {what} exists here"
-    return f"choose {article} {what} that exists: {listing(known)}"
+    return f"choose {_article(what)} that exists: {listing(known)}"
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
+def word_meant(name: str, words: Iterable[str]) -> str | None:
+    """The word of the language that a name stands for: another tool's for it, or the closest."""
+    known = list(words)
+    return translated(name, known) or suggest(name, known)
+
+
+def word_help(name: str, words: Iterable[str], what: str = "key") -> str:
+    """As `did_you_mean`, for words of the language, which other tools have other words for."""
+    known = list(dict.fromkeys(words))
+    own = translated(name, known)
+    if own is not None:
+        return f"{_article(what)} of this meaning exists: `{own}`"
+    return did_you_mean(name, known, what)
 
 
 def listing(names: Iterable[str], limit: int = LISTED) -> str:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from .files import inner_path, read_json, sha256
@@ -45,13 +52,21 @@ class Port(Strict):
 
     dtype: numpy's word (`uint8`, `float32`, `int64`).
     shape: numbers, names of symbols (`B`), and for outputs printed formulas (`2*H`).
+    range: the smallest and largest value of an input, where the spec says so.
+    below: an input's labels or ids are from 0 to less than this.
     """
 
     dtype: str = Field(pattern=r"^(float(16|32|64)|bfloat16|int(32|64)|uint8|bool)$")
     shape: list[int | str]
+    range: list[float] | None = Field(default=None, min_length=2, max_length=2)
+    below: int | None = Field(default=None, ge=1)
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+    @model_serializer(mode="wrap")
+    def _known(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
 
 
 class Bounds(Strict):
@@ -78,11 +93,22 @@ class Program(Strict):
     outputs: dict[str, Port] = Field(min_length=1)
 
 
+class Probabilities(Strict):
+    """What the numbers of an output in [0, 1] are.
+
+    scores: the output that they are made of, by softmax or sigmoid.
+    exclusive: one class is true of those along axis 1; else each number answers yes or no.
+    """
+
+    scores: str
+    exclusive: bool
+
+
 class Manifest(Strict):
     """The content of `manifest.json`.
 
     files: every file but the manifest itself. symbols: bounds of the symbolic sizes.
-    labels: output -> the names of its classes, in order.
+    labels: output -> the names of its classes, in order. probabilities: outputs that are such.
     parity: how torch and ONNX Runtime were compared. metrics: measured before the export.
     step: of the checkpoint that was exported, for losses whose weights change over time.
     versions: what made the bundle.
@@ -96,6 +122,7 @@ class Manifest(Strict):
     programs: dict[str, Program]
     symbols: dict[str, Bounds] = {}
     labels: dict[str, list[str]] = {}
+    probabilities: dict[str, Probabilities] = {}
     parity: dict[str, Any] = {}
     metrics: Metrics = {}
     step: int = Field(default=0, ge=0)

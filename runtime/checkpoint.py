@@ -7,30 +7,43 @@
       training.json                    step, position and everything else that is no tensor
       manifest.json                    sha256 of the files above; written last
 
-A folder is named by the optimizer steps done. Pickle is neither written nor read.
+A folder is named by the optimizer steps done. Pickle is neither written nor read. When a run goes
+back to a checkpoint, `training.json` gives way to `training-again.json`, and that to it the next
+time: the manifest names the one that holds.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
-from .files import inner_path, make_folder, new_folder, read_json, sha256, write_json
+from .files import (
+    TEMPORARY,
+    flush_folder,
+    inner_path,
+    make_folder,
+    new_folder,
+    read_json,
+    sha256,
+    write_json,
+    writing,
+)
 
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 2
+FORMAT = 3
 FOLDER = "checkpoints"
 WEIGHTS = "weights"
 AVERAGES = "averages"
 TENSORS = "training.safetensors"
-DATA = "training.json"
+DATA = ("training.json", "training-again.json")
 MANIFEST = "manifest.json"
 
 Tensors = Mapping[str, "torch.Tensor"]
@@ -38,7 +51,19 @@ Warn = Callable[[str], None]
 
 
 class Damaged(Exception):  # noqa: N818 - a finding; the caller decides whether it is an error
-    """Why a checkpoint can't be used."""
+    """Why a checkpoint can't be used. help: what to do about it."""
+
+    help = "train again, or go on from an older checkpoint with `netwright train --resume`"
+
+
+class OtherFormat(Damaged):
+    """It was written by another version of Netwright."""
+
+    help = "use the version of Netwright that the run's `run.json` names, or train again"
+
+    def __init__(self, found: object) -> None:
+        super().__init__(f"it is of format {found}, and this version of Netwright reads {FORMAT}")
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -55,6 +80,21 @@ class Checkpoint:
     averages: Mapping[str, Tensors] = field(default_factory=dict)
     folder: Path = Path()
 
+    @property
+    def step(self) -> int:
+        """The optimizer steps that its folder names."""
+        return int(self.folder.name)
+
+    def tensor_names(self) -> list[str]:
+        """Every tensor as `<kind>/<network>/<tensor>`, or by its name in `tensors`; sorted."""
+        return sorted(
+            [*_paths(WEIGHTS, self.weights), *_paths(AVERAGES, self.averages), *self.tensors]
+        )
+
+
+def _paths(kind: str, networks: Mapping[str, Tensors]) -> list[str]:
+    return [f"{kind}/{network}/{name}" for network, own in networks.items() for name in own]
+
 
 def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint; one of the same step is replaced.
@@ -70,11 +110,33 @@ def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
             for network, tensors in networks.items():
                 save_file(_packed(tensors), folder / kind / f"{network}.safetensors")
         save_file(_packed(checkpoint.tensors), folder / TENSORS)
-        write_json(folder / DATA, dict(checkpoint.data))
+        write_json(folder / DATA[0], dict(checkpoint.data))
         names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-        digests = {name: sha256(folder / name) for name in names}
-        write_json(folder / MANIFEST, {"format": FORMAT, "step": step, "sha256": digests})
+        _write_manifest(folder, step, {name: sha256(folder / name) for name in names})
     return target
+
+
+def _write_manifest(folder: Path, step: int, digests: Mapping[str, str]) -> None:
+    write_json(folder / MANIFEST, {"format": FORMAT, "step": step, "sha256": digests})
+
+
+def amend(saved: Checkpoint, data: Mapping[str, Any]) -> None:
+    """Give a checkpoint other data beside the tensors that it has.
+
+    A process that is killed meanwhile leaves it with the old data or with the new.
+
+    Raises: NetwrightError: R903: the disk fails; the old data stay.
+    """
+    folder = saved.folder
+    with writing(folder):
+        digests = read_json(folder / MANIFEST)["sha256"]
+        old = _data_file(digests)
+        new = next(name for name in DATA if name != old)
+        write_json(folder / new, dict(data))
+        del digests[old]
+        _write_manifest(folder, saved.step, {**digests, new: sha256(folder / new)})
+        flush_folder(folder)
+        (folder / old).unlink()
 
 
 def _packed(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -95,25 +157,43 @@ def folder_of(run: Path, step: int) -> Path:
     return run / FOLDER / f"{step:08d}"
 
 
-def newest(run: Path, warn: Warn) -> Checkpoint | None:
+def newest(run: Path, warn: Warn, before: int | None = None) -> Checkpoint | None:
     """The newest checkpoint that is whole; damaged ones are told through `warn`.
 
-    Returns: None where the run has none at all.
+    Args:
+        before: look only at checkpoints of earlier steps than this one, which is whole.
+    Returns: None where the run has none at all, or none before.
     Raises: NetwrightError: R901: there are some and all of them are damaged.
     """
-    found = steps(run)
-    for step in found:
+    reasons: list[Damaged] = []
+    for step in steps(run):
+        if before is not None and step >= before:
+            continue
         try:
             return load(folder_of(run, step))
         except Damaged as reason:
             warn(f"the checkpoint of step {step} is damaged ({reason}); using the one before it")
-    if found:
-        raise failure(
-            Code.R901,
-            f"expected a whole checkpoint in `{run / FOLDER}`, found {len(found)} damaged",
-            help="start again without `--resume`, in another folder (`-o`)",
-        )
+            reasons.append(reason)
+    if reasons and before is None:
+        raise _none_whole(run / FOLDER, reasons)
     return None
+
+
+def _none_whole(folder: Path, reasons: Sequence[Damaged]) -> NetwrightError:
+    others = [reason for reason in reasons if isinstance(reason, OtherFormat)]
+    if len(others) == len(reasons):
+        return failure(
+            Code.R901,
+            f"expected checkpoints of format {FORMAT} in `{folder}`, found format "
+            f"{others[0].found}, of another version of Netwright",
+            help="go on with the version that the run's `run.json` names, or start again without "
+            "`--resume`, in another folder (`-o`)",
+        )
+    return failure(
+        Code.R901,
+        f"expected a whole checkpoint in `{folder}`, found {len(reasons)} damaged",
+        help="start again without `--resume`, in another folder (`-o`)",
+    )
 
 
 def load(folder: Path) -> Checkpoint:
@@ -126,9 +206,10 @@ def load(folder: Path) -> Checkpoint:
 
     names = verified_files(folder)
     try:
-        data = read_json(folder / DATA)
+        data_file = _data_file(names)
+        data = read_json(folder / data_file)
         if not isinstance(data, dict):
-            raise Damaged(f"`{DATA}` holds no map")
+            raise Damaged(f"`{data_file}` holds no map")
         return Checkpoint(
             _networks(folder, names, WEIGHTS),
             load_file(folder / TENSORS),
@@ -156,11 +237,13 @@ def verified_files(folder: Path) -> list[str]:
 
     Raises: Damaged.
     """
+    if not folder.is_dir():
+        raise Damaged("it is not there")
     try:
         manifest = read_json(folder / MANIFEST)
-        digests = manifest["sha256"]
         if manifest["format"] != FORMAT:
-            raise Damaged(f"format {manifest['format']}, not {FORMAT}")
+            raise OtherFormat(manifest["format"])
+        digests = manifest["sha256"]
         for name, digest in digests.items():
             if sha256(inner_path(folder, name)) != digest:
                 raise Damaged(f"`{name}` was changed")
@@ -168,9 +251,14 @@ def verified_files(folder: Path) -> list[str]:
         raise Damaged(f"`{Path(str(error.filename)).name}` is missing") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"`{MANIFEST}` is not readable: {error}") from error
-    if {TENSORS, DATA} - digests.keys():
+    if TENSORS not in digests or len(digests.keys() & set(DATA)) != 1:
         raise Damaged(f"`{MANIFEST}` does not list every file")
     return list(digests)
+
+
+def _data_file(names: Iterable[str]) -> str:
+    """The file among those of a checkpoint that holds its data."""
+    return next(name for name in names if name in DATA)
 
 
 def damage(run: Path, step: int) -> str | None:
@@ -196,17 +284,39 @@ def load_weights(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
     return {name: {**own, **saved.averages.get(name, {})} for name, own in saved.weights.items()}
 
 
-def broken(folder: Path, reason: object) -> NetwrightError:
+def broken(folder: Path, reason: Damaged) -> NetwrightError:
     return failure(
-        Code.R901,
-        f"the checkpoint `{folder}` can't be used: {reason}",
-        help="train again, or go on from an older checkpoint with `netwright train --resume`",
+        Code.R901, f"the checkpoint `{folder}` can't be used: {reason}", help=reason.help
     )
 
 
 def prune(run: Path, keep: Iterable[int]) -> None:
-    """Delete every checkpoint but those of the given steps."""
+    """Delete every checkpoint but those of the given steps, as far as the system lets us."""
     kept = set(keep)
     for step in steps(run):
         if step not in kept:
-            shutil.rmtree(folder_of(run, step), ignore_errors=True)
+            with suppress(OSError):
+                _delete(folder_of(run, step))
+
+
+def drop_after(run: Path, step: int) -> None:
+    """Delete the checkpoints after a step, the newest first.
+
+    Raises: NetwrightError: R903: one stays; a resumed run would go on from there.
+    """
+    for later in steps(run):
+        if later > step:
+            folder = folder_of(run, later)
+            with writing(folder):
+                _delete(folder)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder. A process that is killed meanwhile leaves all of it, or nothing by its name.
+
+    Raises: OSError.
+    """
+    aside = folder.with_name(TEMPORARY + folder.name)
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -32,7 +32,8 @@ class Diverged(Exception):  # noqa: N818 - a finding; the spec decides whether i
         """R904. saved: the step of the last good checkpoint."""
         notes = [place.text, f"the last good checkpoint is that of step {saved}"]
         if rewinds:
-            notes.append(f"the run was rewound {rewinds} times before")
+            times = "once" if rewinds == 1 else f"{rewinds} times"
+            notes.append(f"the run was rewound {times} before")
         return failure(
             Code.R904,
             str(self),
@@ -41,6 +42,21 @@ class Diverged(Exception):  # noqa: N818 - a finding; the spec decides whether i
             notes=notes,
             help="lower `lr`, add `clip_norm: 1.0`, or look for extreme values in the data",
         )
+
+
+def not_finite_at_start(stepper: Stepper, bad: str) -> NetwrightError:
+    """R904 for a run whose first step can't be taken. bad: as `first_bad_tensor` names it."""
+    network, _, name = bad.partition(".")
+    graph = stepper.parts.graphs.get(network)
+    span = _span_of_tensor(graph, name) if graph else None
+    return failure(
+        Code.R904,
+        f"expected finite numbers to begin with, found NaN or infinity in `{bad}`",
+        span=span,
+        label="the layer that begins with it" if span else "",
+        notes=["no step was taken, and no checkpoint was written"],
+        help="look at how the layer begins: at its `init`, or at its operator if a plug-in has it",
+    )
 
 
 @dataclass(frozen=True)
@@ -62,17 +78,27 @@ def locate(stepper: Stepper, diverged: Diverged, saved: Checkpoint) -> Place:
             f"its layers were not looked at: that would repeat {diverged.step - stepper.state.step}"
             f" steps, and {REPEATED_STEPS} are the most"
         )
-    while stepper.state.step < diverged.step - 1:
+    _repeat(stepper, diverged.step - 1)
+    return _look(stepper)
+
+
+def _repeat(stepper: Stepper, last: int) -> None:
+    """Take the steps up to one, or up to the first that leaves a tensor that is not finite."""
+    while stepper.state.step < last:
         for batches in stepper.batches():
             stepper.step(batches)
-            if stepper.state.step == diverged.step - 1:
-                break
-    return _look(stepper)
+            if stepper.state.step == last or _first_bad(stepper):
+                return
+
+
+def _first_bad(stepper: Stepper) -> str | None:
+    """The first tensor that is not finite in any process."""
+    return stepper.job.world.first(first_bad_tensor(stepper.parts))
 
 
 def _look(stepper: Stepper) -> Place:
     world, step = stepper.job.world, stepper.state.step
-    bad = world.first(first_bad_tensor(stepper.parts))
+    bad = _first_bad(stepper)
     if bad is not None:
         return Place(f"`{bad}` is not finite after step {step}: what was added to it is too large")
     with _watched(stepper.parts.networks) as found:
@@ -84,7 +110,7 @@ def _look(stepper: Stepper) -> Place:
         network, path, kind = layer
         span = _span(stepper.parts.graphs[network], path)
         return Place(f"the output of `{network}.{path}` ({kind}) is the first not finite", span)
-    bad = world.first(first_bad_tensor(stepper.parts))
+    bad = _first_bad(stepper)
     if bad is not None:
         return Place(f"every layer's output is finite; the update makes `{bad}` infinite or NaN")
     return Place("every layer's output is finite when the step is repeated: the loss itself is not")
@@ -119,6 +145,15 @@ def _note(found: list[Found], network: str, path: str) -> Any:
             found.append((network, path, type(module).__name__))
 
     return hook
+
+
+def _span_of_tensor(graph: Graph, name: str) -> Span | None:
+    """Where the layer that owns a tensor stands in the spec."""
+    for node in graph.nodes:
+        own = [node.weights[p.key].name for p in node.declared() if node.owns(p)]
+        if name in own:
+            return node.span
+    return None
 
 
 def _span(graph: Graph, path: str) -> Span | None:

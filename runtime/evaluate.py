@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,8 @@ from ..compiler.driver import Compilation, compile_spec
 from .bundle import SPEC, is_bundle
 from .data.dataset import Dataset, Part
 from .memory import enough_memory
-from .opening import check_trainable, read_data, settings_of
-from .runs import SPEC as RUN_SPEC
-from .runs import check_same_spec, read_run
+from .opening import check_trainable, named, open_run, read_data, settings_of
+from .runs import read_run
 
 if TYPE_CHECKING:
     from .session import Device
@@ -58,8 +58,7 @@ def _evaluate_run(
     run: Path, split: Part, data_dir: Path | None, device: str | None
 ) -> dict[str, float]:
     recorded = read_run(run).get("data")
-    compilation = compile_spec(run / RUN_SPEC)
-    check_same_spec(run, compilation)
+    compilation = open_run(run)
     folder = data_dir or (Path(recorded) if isinstance(recorded, str) else run)
     dataset = _data(compilation, folder, split)
 
@@ -90,7 +89,7 @@ def _evaluate_bundle(
 
     bundle = load(folder, _session_device(device))
     session = bundle.program("predict")
-    compilation = compile_spec(folder / SPEC)
+    compilation = _with_labels(compile_spec(folder / SPEC), bundle.labels)
     dataset = _data(compilation, data_dir or folder, split)
     objective = settings_of(compilation)
     missing = {item.loss.output for item in objective.losses} - session.outputs.keys()
@@ -105,6 +104,13 @@ def _evaluate_bundle(
     from .bundle_figures import bundle_figures
 
     return bundle_figures(compilation, session, dataset, split, bundle.manifest.step)
+
+
+def _with_labels(compilation: Compilation, labels: Mapping[str, Sequence[str]]) -> Compilation:
+    """A bundle's spec with the names of classes that its outputs have."""
+    losses = [item.loss for item in settings_of(compilation).losses]
+    known = {loss.target: labels[loss.output] for loss in losses if loss.output in labels}
+    return named(compilation, known)
 
 
 def _session_device(word: str | None) -> Device:

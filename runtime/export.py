@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from ..compiler.diagnostics import Code, failure
-from ..compiler.driver import Compilation, compile_spec
+from ..compiler.driver import Compilation
 from ..compiler.ir.graph import Graph
 from ..compiler.passes.pipeline import run_passes
 from .bundle import (
@@ -28,11 +28,10 @@ from .bundle_target import check_target
 from .checkpoint import load_weights, steps
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
-from .opening import check_trainable
+from .opening import check_trainable, open_run
 from .parity import check_parity, compare_program
-from .runs import SPEC as RUN_SPEC
-from .runs import SUMMARY, check_same_spec, read_run, versions
-from .signature import program_signature, symbol_bounds
+from .runs import SUMMARY, versions
+from .signature import probabilities, program_signature, symbol_bounds
 from .weights import check_weights, for_onnx
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -83,9 +82,7 @@ def export_run(
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
     """
-    read_run(run)
-    compilation = compile_spec(run / RUN_SPEC)
-    check_same_spec(run, compilation)
+    compilation = open_run(run)
     step, metrics = tested_step(run)
     weights = load_weights(run, step)
     check_weights(_trained(compilation), weights, run)
@@ -258,9 +255,13 @@ def _manifest(
         summary=compilation.spec.summary,
         spec_sha256=compilation.spec_hash,
         files={path.relative_to(draft).as_posix(): _record(path) for path in paths},
-        programs={name: program_signature(graph, _file(name)) for name, graph in programs.items()},
+        programs={
+            name: program_signature(graph, _file(name), compilation.fields)
+            for name, graph in programs.items()
+        },
         symbols=symbol_bounds(programs.values()),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
+        probabilities={n: p for n, p in probabilities(compilation).items() if n in outputs},
         parity=parity,
         metrics=metrics,
         step=step,

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .files import write_text, writing
-from .history import read_lines
+from .files import writing
+from .history import cut_records, read_lines
 from .runs import GRADIENTS
 
 if TYPE_CHECKING:
@@ -48,12 +48,10 @@ class GradientLog:
         with writing(self._path), self._path.open("a", encoding="utf-8") as file:
             file.writelines(lines)
 
-    def cut(self, step: int) -> None:
-        """Drop what was recorded after a step, since it will be recorded again."""
+    def cut(self, step: int) -> int:
+        """See `cut_records`."""
         self._pending = []
-        run = self._path.parent
-        kept = [json.dumps(r) + "\n" for r in read_gradients(run) if r["step"] <= step]
-        write_text(self._path, "".join(kept))
+        return cut_records(self._path, _is_whole, step)
 
 
 def read_gradients(run: Path) -> list[dict[str, Any]]:

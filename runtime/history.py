@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,9 @@ class History:
         with writing(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
-    def cut(self, step: int) -> None:
-        """Drop what was recorded after a step, since it will be recorded again."""
-        kept = [json.dumps(r) + "\n" for r in read_history(self._path.parent) if r["step"] <= step]
-        write_text(self._path, "".join(kept))
+    def cut(self, step: int) -> int:
+        """See `cut_records`."""
+        return cut_records(self._path, _is_whole, step)
 
 
 def rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
@@ -58,19 +57,41 @@ def read_history(run: Path) -> list[Record]:
     return [record for record in read_lines(run / METRICS) if _is_whole(record)]
 
 
+def cut_records(path: Path, is_whole: Callable[[Record], bool], step: int) -> int:
+    """Drop what was recorded after a step, since it will be recorded again.
+
+    Lines that can't be read go as well.
+
+    Returns: how many these were, but for a last line without an end: a process was killed while it
+        wrote that, and so before the checkpoint that would have followed.
+    Raises: NetwrightError: R903.
+    """
+    text = _text(path)
+    lines = [line for line in text.splitlines() if line.strip()]
+    records = [record if record and is_whole(record) else None for record in map(_parsed, lines)]
+    kept = [json.dumps(r) + "\n" for r in records if r is not None and r["step"] <= step]
+    write_text(path, "".join(kept))
+    was_cut_short = bool(lines) and not text.endswith("\n") and records[-1] is None
+    return records.count(None) - was_cut_short
+
+
 def read_lines(path: Path) -> list[Record]:
     """The JSON objects in a file's lines; a missing file has none, other lines are left out."""
-    if not path.is_file():
-        return []
-    records: list[Record] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-    return records
+    records = map(_parsed, _text(path).splitlines())
+    return [record for record in records if record is not None]
+
+
+def _text(path: Path) -> str:
+    """What a file holds, if it is there."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _parsed(line: str) -> Record | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _is_whole(record: Record) -> bool:

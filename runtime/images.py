@@ -31,6 +31,13 @@ class BadImage(Exception):  # noqa: N818 - a finding; the caller decides how to 
     """What a file is in place of a usable image: `something else`, `a damaged image (...)`."""
 
 
+class Gone(BadImage):
+    """There is no such file."""
+
+    def __init__(self) -> None:
+        super().__init__("a name without a file")
+
+
 class Transparent(BadImage):
     """An image with transparent pixels, where none can be. pixels: how many there are."""
 
@@ -80,6 +87,8 @@ def _opened(path: Path) -> Iterator[Image]:
             yield image
     except UnidentifiedImageError as error:
         raise BadImage("something else") from error
+    except FileNotFoundError as error:
+        raise Gone from error
     except (OSError, ValueError, SyntaxError) as error:
         raise BadImage(_reason(error)) from error
     except Image.DecompressionBombError as error:

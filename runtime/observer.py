@@ -14,7 +14,7 @@ class Begin:
     epochs: None where the run is counted in steps. samples: of the training part.
     step: steps that were done before, by the run that this one goes on from.
     is_over: that run came to its end, and takes no more steps.
-    parameters: how many numbers are trained.
+    parameters: how many numbers the networks learn. trained: those that no rule keeps as they are.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Begin:
     device: str
     precision: str
     parameters: int
+    trained: int
     samples: int
     epochs: int | None
     total_steps: int

@@ -1,15 +1,49 @@
-"""Opening the data of a compiled spec. Torch-free, so that mistakes in it are told at once."""
+"""Opening runs, and the data of a compiled spec. Torch-free: mistakes in it are told at once.
+
+A spec may leave the names of classes to its data, as with images in folders. A run records those
+that it found, and a compilation of its spec gets them by `named`, so that programs, figures and
+pictures are as if the spec had declared them, and data with other classes is refused.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ..compiler.diagnostics import Code, NetwrightError, failure
-from ..compiler.driver import Compilation
+from ..compiler.diagnostics import Code, NetwrightError, Sink, failure
+from ..compiler.driver import Compilation, compile_spec
+from ..compiler.objectives.base import Context
+from ..compiler.objectives.fields import with_classes
 from ..compiler.objectives.losses import CrossEntropy, class_count
 from ..compiler.objectives.supervised import Supervised
+from ..compiler.suggest import listing
 from .data.check import Labels
 from .data.dataset import Dataset, open_data
+from .data.sources import found_classes
+from .runs import SPEC, check_same_spec, read_run, recorded_classes
+
+
+def open_run(folder: Path) -> Compilation:
+    """The spec that a run trains, with the names of classes that it found in its data.
+
+    Raises: NetwrightError: R901: the folder is no run, or its record is damaged. R902: its spec was
+        changed since; or what the compiler finds in it.
+    """
+    read_run(folder)
+    compilation = compile_spec(folder / SPEC)
+    check_same_spec(folder, compilation)
+    return named(compilation, recorded_classes(folder))
+
+
+def named(compilation: Compilation, classes: Mapping[str, Sequence[str]]) -> Compilation:
+    """A compilation as if its spec had declared these names of classes, by their fields."""
+    if not classes:
+        return compilation
+    spec, fields = compilation.spec, with_classes(compilation.fields, classes)
+    context = Context(compilation.graphs, fields, spec.dims, compilation.located.span, Sink())
+    labels = spec.objective.labels(context) if spec.objective else {}
+    return replace(compilation, fields=fields, labels=labels)
 
 
 def check_trainable(compilation: Compilation) -> None:
@@ -36,9 +70,41 @@ def read_data(compilation: Compilation, folder: Path) -> Dataset:
     """
     spec = compilation.spec
     assert spec.data
+    _check_classes(compilation, folder)
     bound = spec.objective and not compilation.has_errors
     rules = _label_rules(compilation) if bound else {}
     return open_data(spec.data, compilation.fields, spec.dims, folder, rules)
+
+
+def _check_classes(compilation: Compilation, folder: Path) -> None:
+    """Refuse data with other classes than those that `named` has given."""
+    data = compilation.spec.data
+    assert data
+    known = {name: field.classes for name, field in compilation.fields.items() if field.classes}
+    given = {name for name, field in data.fields.items() if field.classes}
+    if known.keys() <= given:
+        return
+    for name, found in found_classes(data.source, folder).items():
+        if name in known and name not in given and found != known[name]:
+            raise failure(
+                Code.F601,
+                f"expected the {len(known[name])} classes of `{name}` that the network learnt, "
+                f"found {', and '.join(_differences(known[name], found))}",
+                notes=[f"it learnt {listing(known[name])}"],
+                help="name the folder of the data that it learnt from with `--data-dir`, or train "
+                "a new run",
+            )
+
+
+def _differences(known: Sequence[str], found: Sequence[str]) -> Iterator[str]:
+    lost = [name for name in known if name not in found]
+    new = [name for name in found if name not in known]
+    if lost:
+        yield f"none of {listing(lost)}"
+    if new:
+        yield f"{listing(new)} besides"
+    if not lost and not new:
+        yield "them in another order"
 
 
 def _label_rules(compilation: Compilation) -> dict[str, Labels]:

@@ -8,7 +8,7 @@ its training data was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
+from .answer_lines import answer_lines
 from .arrays import DamagedArrays, array_names, load_npy, load_npz
 from .bundle import Port
 from .files import write_bytes
@@ -26,8 +27,7 @@ from .session import Arrays, Device, Session, load, quoted
 BATCH = 64
 """How many samples run at once, which bounds the memory."""
 
-SHOWN = 8
-"""How many numbers of an output without class names a line shows."""
+Warn = Callable[[str], None]
 
 
 def predict_files(
@@ -37,23 +37,28 @@ def predict_files(
     program: str = "predict",
     output: Path | None = None,
     device: Device = "auto",
+    warn: Warn = lambda text: None,
 ) -> Iterator[str]:
     """Run a program on files, each on its own.
 
     Args:
         inputs: images, `.npy` for a program with one input, `.npz` with its inputs by name.
         output: an `.npz` file for all results, joined; None to show them as lines.
+        warn: told of the first value of each input that its field does not allow.
     Returns: the lines to print: a line per sample, or where the results were written.
     Raises: NetwrightError: B801: the bundle. B802: an input does not fit. R903: it can't be read,
         or the results not be written. R905: the device.
     """
     opened = load(bundle, device)
     session = opened.program(program)
+    ranges = _Ranges(session.inputs, warn)
     found: list[Arrays] = []
     for path in inputs:
-        results = session.in_batches(read_inputs(path, session), BATCH)
+        arrays = read_inputs(path, session)
+        results = session.in_batches(arrays, BATCH)
+        ranges.look(path, arrays)
         if output is None:
-            yield from _lines(path, results, opened.labels)
+            yield from _lines(path, list(answer_lines(results, opened.manifest)))
         else:
             found.append(results)
     if output is not None:
@@ -66,7 +71,13 @@ def read_inputs(path: Path, session: Session) -> Arrays:
 
     Raises: NetwrightError: B802, R903.
     """
-    if not path.is_file():
+    if not path.exists():
+        raise failure(
+            Code.R903,
+            f"expected a file of inputs, found no such file: `{path}`",
+            help="check its name; paths are relative to the folder that you are in",
+        )
+    if path.is_dir():
         raise failure(
             Code.R903,
             f"expected a file of inputs, found the folder `{path}`",
@@ -150,39 +161,30 @@ def _check_size(path: Path, port: Port, width: int, height: int) -> None:
         )
 
 
-def _lines(path: Path, results: Arrays, labels: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    count = len(next(iter(results.values())))
-    for index in range(count):
-        place = str(path) if count == 1 else f"{path}[{index}]"
-        shown = [
-            _classes(values[index], labels[name])
-            if values[index].shape == (len(labels.get(name, ())),)
-            else f"{name} {_numbers(values[index])}"
-            for name, values in _worth_showing(results, labels).items()
-        ]
-        yield f"{place}: {'; '.join(shown)}"
+class _Ranges:
+    """Looks for values that the network was not trained on, and tells the first of each input."""
+
+    def __init__(self, ports: Mapping[str, Port], warn: Warn) -> None:
+        self._limits = {name: port.range for name, port in ports.items() if port.range}
+        self._warn = warn
+
+    def look(self, path: Path, arrays: Arrays) -> None:
+        """arrays: inputs that fit the ports."""
+        for name, (low, high) in list(self._limits.items()):
+            values = np.asarray(arrays[name])
+            wrong = values[~((low <= values) & (values <= high))]  # NaN is in no interval
+            if wrong.size:
+                del self._limits[name]
+                self._warn(
+                    f"expected values of `{name}` from {low:g} to {high:g}, as in training, found "
+                    f"{wrong[0]:g} in `{path}`; what the network answers to others means little"
+                )
 
 
-def _worth_showing(results: Arrays, labels: Mapping[str, Sequence[str]]) -> Arrays:
-    """Without logits whose probabilities are there too."""
-    probable = [name for name in results if name.endswith("probabilities") and name in labels]
-    if not probable:
-        return results
-    hidden = {name for name in results if name in labels and name not in probable}
-    return {name: values for name, values in results.items() if name not in hidden}
-
-
-def _classes(scores: NDArray[Any], names: Sequence[str]) -> str:
-    """The three best classes: `7 0.991, 1 0.006, 9 0.002`."""
-    best = np.argsort(-scores)[:3]
-    return ", ".join(f"{names[i]} {scores[i]:.3f}" for i in best)
-
-
-def _numbers(values: NDArray[Any]) -> str:
-    flat = values.reshape(-1)
-    text = ", ".join(f"{value:.4g}" for value in flat[:SHOWN])
-    more = f", ... ({values.dtype}{list(values.shape)})" if flat.size > SHOWN else ""
-    return text + more
+def _lines(path: Path, answers: Sequence[str]) -> Iterator[str]:
+    for index, answer in enumerate(answers):
+        place = str(path) if len(answers) == 1 else f"{path}[{index}]"
+        yield f"{place}: {answer}"
 
 
 def _write(path: Path, found: Sequence[Arrays]) -> None:

@@ -41,9 +41,14 @@ def figures_text(figures: Mapping[str, float]) -> str:
 def _heading(begin: Begin) -> str:
     length = f"{begin.epochs} epochs" if begin.epochs else f"{begin.total_steps} steps"
     return (
-        f"training {begin.name}: {begin.parameters:,} parameters, {begin.samples:,} samples, "
+        f"training {begin.name}: {_parameters_text(begin)}, {begin.samples:,} samples, "
         f"{length}, {begin.device}, {begin.precision} -> {begin.folder}"
     )
+
+
+def _parameters_text(begin: Begin) -> str:
+    frozen = begin.trained != begin.parameters
+    return f"{begin.parameters:,} parameters" + (f", {begin.trained:,} trained" if frozen else "")
 
 
 def _epoch_text(end: EpochEnd, epochs: int, *, rate: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,8 @@ def finish(
     """
     job, state = trainer.job, trainer.state
     step = _chosen(trainer)
-    weights = job.world.together(lambda: load_weights(job.folder, step))
-    restore(job.graphs, job.objective.networks, weights, job.folder)
-    metrics, confusion = _measure_parts(job, step)
+    with _at(trainer, step):
+        metrics, confusion = _measure_parts(job, step)
     summary = {
         "name": compilation.spec.name,
         "step": step,
@@ -61,6 +61,21 @@ def _chosen(trainer: Trainer) -> int:
         f"step {last}, takes its place"
     )
     return last
+
+
+def _at(trainer: Trainer, step: int) -> AbstractContextManager[None]:
+    """Within, the networks hold what a step is used with: the moving averages, where there are any.
+
+    The last step's are there already; an earlier one's stay for good.
+
+    Raises: NetwrightError: R901: its checkpoint is damaged.
+    """
+    job = trainer.job
+    if step == trainer.state.step:
+        return trainer.stepper.averaged()
+    weights = job.world.together(lambda: load_weights(job.folder, step))
+    restore(job.graphs, job.objective.networks, weights, job.folder)
+    return nullcontext()
 
 
 def _write(compilation: Compilation, job: Job, summary: dict[str, Any]) -> dict[str, str]:

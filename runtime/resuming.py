@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
 from . import checkpoint
 from .distributed.joining import launch_name, restarts
 from .distributed.world import World
+from .lock import run_lock
 from .runs import (
     RUN,
+    check_is_run,
     check_same_spec,
     is_run,
     newest_folder,
     read_run,
+    recorded_classes,
+    recorded_fingerprints,
+    remove_leftovers,
+    restore_texts,
     run_folders,
 )
+
+if TYPE_CHECKING:
+    from .data.dataset import Dataset
+
+Warn = Callable[[str], None]
 
 SHARED = "put the run's folder, `-o`, on a file system that all machines share"
 
@@ -30,7 +42,7 @@ def folder_to_resume(
 
     A run that torchrun starts anew, since a process was killed, goes on by itself.
 
-    Raises: NetwrightError: R901: there is no run. R902: it has another spec.
+    Raises: NetwrightError: R901: there is no run.
     """
     found = world.lead(lambda: _folder(compilation, output, resume=resume))
     return None if found is None else Path(found)
@@ -42,8 +54,48 @@ def _folder(compilation: Compilation, output: Path | None, *, resume: bool) -> s
         folder = _begun(compilation, output)
     if folder is None:
         return None
-    check_same_spec(folder, compilation)
+    check_is_run(folder)
     return str(folder)
+
+
+def enter(folder: Path, compilation: Compilation, held: ExitStack, warn: Warn) -> None:
+    """Keep other processes out of the folder of a run to go on with, then see what it holds.
+
+    What a killed process left there is cleared away, and what was damaged of the run's own texts
+    is written again.
+
+    Args:
+        held: keeps the lock. warn: takes what the user must not miss.
+    Raises: NetwrightError: R901: its record is damaged. R902: it has another spec. R903: another
+        process trains there, or the disk fails.
+    """
+    held.enter_context(run_lock(folder, warn))
+    check_same_spec(folder, compilation)
+    remove_leftovers(folder)
+    restore_texts(folder, compilation, warn)
+
+
+def check_same_data(folder: Path, dataset: Dataset, warn: Warn) -> None:
+    """Refuse to go on with other data than the run began with.
+
+    Raises: NetwrightError: R902, with parts, fields and files. R901: the record is damaged.
+        F602: a file of the data is gone.
+    """
+    recorded = recorded_fingerprints(folder)
+    if recorded is None:
+        warn(
+            f"`{folder / RUN}` comes from a version that did not record fingerprints of its data; "
+            "whether the data has changed since is not known"
+        )
+        return
+    if changes := dataset.changes(recorded):
+        raise failure(
+            Code.R902,
+            f"expected the data that the run `{folder}` began with, found "
+            f"{'; '.join(changes)} changed",
+            help="put the data back as it was, or start a new run; `init_from` lets that begin "
+            "with the weights of this one",
+        )
 
 
 def check_same_weights(folder: Path, begun_with: Mapping[str, Any]) -> None:
@@ -83,6 +135,14 @@ def recorded_data(folder: Path | None, world: World) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def known_classes(folder: Path | None, world: World) -> dict[str, list[str]]:
+    """The names of classes that the run to go on with has found in its data; see `opening.named`.
+
+    Raises: NetwrightError: R901.
+    """
+    return world.lead(lambda: recorded_classes(folder) if folder else {})
+
+
 def check_shared(folder: Path, world: World) -> None:
     """Raises: NetwrightError: R901: a process does not see the run's folder."""
     world.together(lambda: _check_there(folder))
@@ -98,16 +158,16 @@ def _check_there(folder: Path) -> None:
 
 
 def newest_checkpoint(
-    run: Path, world: World, warn: Callable[[str], None]
+    run: Path, world: World, warn: Warn, before: int | None = None
 ) -> checkpoint.Checkpoint | None:
-    """The newest checkpoint that is whole; None where the run has none at all.
+    """The newest checkpoint that is whole, or the newest before a step; None where there is none.
 
     Raises: NetwrightError: R901: all are damaged, or a process does not see what rank 0 sees.
     """
     read: list[checkpoint.Checkpoint] = []
 
     def choose() -> int | None:
-        saved = checkpoint.newest(run, warn)
+        saved = checkpoint.newest(run, warn, before)
         read.extend([saved] if saved else [])
         return int(saved.folder.name) if saved else None
 

@@ -1,7 +1,9 @@
 """A run's folder: what is in it, and finding it again. Torch-free.
 
 runs/<name>-<n>/
-  run.json        what began the run: spec hash, data folder, device, versions
+  run.json        what began the run: spec hash, data folder, classes, device, versions; and what
+                  tells whether data and source are still the same: `data_fingerprints` (part of
+                  the source -> field -> see data/fingerprint.py) and `source_sha256`
   spec.yaml       the spec as compiled, and the libraries it imports
   model.py        the source that was trained
   plan.json       how its steps are executed, and why
@@ -15,17 +17,30 @@ runs/<name>-<n>/
 from __future__ import annotations
 
 import difflib
+import hashlib
 import platform
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from .. import __version__
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation
-from .files import TEMPORARY, make_folder, new_folder, read_json, write_json, write_text
+from .files import (
+    TEMPORARY,
+    make_folder,
+    new_folder,
+    read_json,
+    sha256,
+    write_json,
+    write_text,
+    writing,
+)
 
 RUNS = Path("runs")
 RUN = "run.json"
@@ -38,7 +53,15 @@ SUMMARY = "summary.json"
 CURVES = "curves.png"
 CONFUSION = "confusion.png"
 
+FINGERPRINTS = "data_fingerprints"
+"""What `run.json` calls those of its data."""
+
+CLASSES = "classes"
+"""What `run.json` calls the names that its data gave to classes, by their fields."""
+
 FORMAT = 1
+
+Entry = TypeVar("Entry")
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -72,18 +95,26 @@ def create_run(compilation: Compilation, output: Path | None, about: dict[str, A
         "name": compilation.spec.name,
         "spec": compilation.file.name,
         "spec_sha256": compilation.spec_hash,
+        "source_sha256": _sha256(compilation.source),
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         **about,
         "versions": versions("torch", "numpy", "torchmetrics", "safetensors"),
     }
     with new_folder(folder, replace=False) as draft:
-        write_text(draft / SPEC, compilation.resolved)
-        for name, text in compilation.libraries.items():
+        for name, text in _texts(compilation).items():
             make_folder((draft / name).parent)
             write_text(draft / name, text)
-        write_text(draft / SOURCE, compilation.source)
         write_json(draft / RUN, record)
     return folder
+
+
+def _texts(compilation: Compilation) -> dict[str, str]:
+    """The files of a run that say what is trained."""
+    return {SPEC: compilation.resolved, **compilation.libraries, SOURCE: compilation.source}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _taken(folder: Path) -> NetwrightError:
@@ -131,17 +162,22 @@ def _numbers(name: str, parent: Path) -> list[int]:
     return [int(match[1]) for match in matches if match]
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What `run.json` says.
-
-    Raises: NetwrightError: R901: the folder is no run, or its record is damaged.
-    """
+def check_is_run(folder: Path) -> None:
+    """Raises: NetwrightError: R901."""
     if not is_run(folder):
         raise failure(
             Code.R901,
             f"expected a run's folder, found no `{RUN}` in `{folder}`",
             help="name the folder that `netwright train` made",
         )
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` says.
+
+    Raises: NetwrightError: R901: the folder is no run, or its record is damaged.
+    """
+    check_is_run(folder)
     try:
         record = read_json(folder / RUN)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
@@ -151,6 +187,38 @@ def read_run(folder: Path) -> dict[str, Any]:
             Code.R901, f"the record `{folder / RUN}` is damaged: {error}", help="train again"
         ) from error
     return record
+
+
+def recorded_classes(folder: Path) -> dict[str, list[str]]:
+    """Field -> the names of its classes, which the run found in its data and not in its spec.
+
+    Raises: NetwrightError: R901.
+    """
+    return _recorded(folder, CLASSES, dict[str, list[str]]) or {}
+
+
+def recorded_fingerprints(folder: Path) -> dict[str, dict[str, str]] | None:
+    """What the run's data was known by when it began; see `Dataset.fingerprints`.
+
+    Returns: None where an older version began it. Raises: NetwrightError: R901.
+    """
+    return _recorded(folder, FINGERPRINTS, dict[str, dict[str, str]])
+
+
+def _recorded(folder: Path, key: str, kind: type[Entry]) -> Entry | None:
+    record = read_run(folder)
+    if key not in record:
+        return None
+    try:
+        return TypeAdapter(kind).validate_python(record[key], strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, (key, *first["loc"])))
+        raise failure(
+            Code.R901,
+            f"the record `{folder / RUN}` is damaged: {place}: {first['msg']}",
+            help="train again",
+        ) from error
 
 
 def check_same_spec(folder: Path, compilation: Compilation) -> None:
@@ -178,6 +246,44 @@ def _differences(folder: Path, compilation: Compilation) -> list[str]:
     lines = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
     changed = [line for line in lines if not line.startswith("@@")]
     return [f"`{line[0]}` {line[1:].strip()}" for line in changed[:6]]
+
+
+def restore_texts(folder: Path, compilation: Compilation, warn: Callable[[str], None]) -> None:
+    """Write the spec, its libraries and the source again where they are not as the run wrote them.
+
+    The run trains what `compilation` says in any case. What stood there is kept beside it.
+
+    Requires: `check_same_spec`, so that these texts are the run's own.
+    Raises: NetwrightError: R901: the record is damaged. R903: the disk.
+    """
+    recorded = read_run(folder).get("source_sha256")
+    for name, text in _texts(compilation).items():
+        path = folder / name
+        found, known = _digest_of(path), {_sha256(text)}
+        if name == SOURCE:  # it names the spec as the user did, and changes with our version
+            known.add(str(recorded or found))
+        if found not in known:
+            kept = _set_aside(path)
+            make_folder(path.parent)
+            write_text(path, text)
+            warn(f"`{path}` {kept}; it is written again")
+
+
+def _set_aside(path: Path) -> str:
+    """Make room for a file. Returns: what became of the one that stood there."""
+    if not path.exists():
+        return "was missing"
+    aside = path.with_name(f"{path.name}.changed")
+    with writing(path):
+        path.replace(aside)
+    return f"was not as the run wrote it, and is now `{aside.name}`"
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        return sha256(path)
+    except OSError:
+        return None
 
 
 def remove_leftovers(folder: Path) -> None:

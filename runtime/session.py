@@ -225,6 +225,8 @@ def _checked(
                 raise _unfit(name, port, array, f"axis {axis} is {size}, not {wanted}")
         else:
             _check_symbol(name, port, array, axis, symbols.get(wanted, Bounds()), sizes)
+    if port.below is not None:
+        _check_ids(name, array, port.below)
     return np.ascontiguousarray(array)
 
 
@@ -243,6 +245,17 @@ def _check_symbol(
     known, owner = sizes.setdefault(symbol, (size, name))
     if known != size:
         raise _unfit(name, port, array, f"{symbol} is {known} in `{owner}`")
+
+
+def _check_ids(name: str, array: NDArray[Any], below: int) -> None:
+    """ONNX Runtime stops at some unknown ids, and takes others for known ones."""
+    wrong = array[(array < 0) | (array >= below)]
+    if wrong.size:
+        raise failure(
+            Code.B802,
+            f"expected numbers from 0 to {below - 1} in `{name}`, as in training, found {wrong[0]}",
+            help="give the number of a class or a token that the network has learnt",
+        )
 
 
 def _converted(name: str, array: NDArray[Any], port: Port) -> NDArray[Any]:

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
+from ..compiler.driver import Compilation
 from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.ir.shapes import SPEC_DTYPES
-from .bundle import Bounds, Port, Program
+from ..compiler.objectives.fields import Field
+from .bundle import Bounds, Port, Probabilities, Program
+from .opening import settings_of
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
 
 
-def program_signature(graph: Graph, file: str) -> Program:
-    """The inputs and outputs of a program whose ONNX file has this name."""
+def program_signature(graph: Graph, file: str, fields: Mapping[str, Field]) -> Program:
+    """The inputs and outputs of a program.
+
+    Args:
+        file: the name of its ONNX file.
+        fields: what its inputs of these names hold.
+    """
     return Program(
         file=file,
-        inputs={value.name: _port(value) for value in graph.inputs},
+        inputs={value.name: _port(value, fields.get(value.name)) for value in graph.inputs},
         outputs={name: _port(value) for name, value in graph.outputs.items()},
     )
 
 
-def _port(value: Value) -> Port:
+def _port(value: Value, field: Field | None = None) -> Port:
     shape: list[int | str] = [s if isinstance(s, int) else str(s) for s in value.type.shape]
-    return Port(dtype=WORDS[value.type.dtype], shape=shape)
+    return Port(
+        dtype=WORDS[value.type.dtype],
+        shape=shape,
+        range=field.range if field else None,
+        below=field.class_total if field else None,
+    )
+
+
+def probabilities(compilation: Compilation) -> dict[str, Probabilities]:
+    """Which outputs of programs are probabilities, and of what."""
+    settings = settings_of(compilation)
+    graph = compilation.graphs[settings.network.network]
+    judged = {
+        made: (scores, settings.judge(scores))
+        for scores, made in settings.probabilities(graph).items()
+    }
+    return {
+        made: Probabilities(scores=scores, exclusive=loss.kind == "classes")
+        for made, (scores, loss) in judged.items()
+        if loss
+    }
 
 
 def input_symbols(graphs: Iterable[Graph]) -> dict[str, Symbol]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any
 
 import torch
@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from ..compiler.ir.graph import Graph
 from .averages import Averages
-from .checkpoint import Checkpoint, Damaged
+from .checkpoint import AVERAGES, WEIGHTS, Checkpoint, Damaged
 from .objectives.base import Objective
 from .weights import collect, restore
 from .worker import Worker
 
 OBJECTIVE = "objective/"
+OPTIMIZER = "optimizer/"
+"""What the names of other tensors begin with; `optimizer/<role>/<parameter>/<what>` is one."""
 
 Count = Annotated[int, Strict(), Field(ge=0)]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -29,7 +31,7 @@ class State:
 
     sums, counts: losses since the last record, as far as they were read, and how many.
     stale: measurements since the early stopping's figure last got better; closest: its best value.
-    rewinds: how often the run diverged and went back.
+    rewinds: how often the run diverged and went back; rewound: to which step it did so last.
     ended: early stopping ended the run.
     """
 
@@ -44,6 +46,7 @@ class State:
     stale: Count = 0
     closest: Number | None = None
     rewinds: Count = 0
+    rewound: Count | None = None
     ended: Annotated[bool, Strict()] = False
 
     def losses(self) -> dict[str, float]:
@@ -66,22 +69,48 @@ class Parts:
 
 
 def first_bad_tensor(parts: Parts) -> str | None:
-    """The name of the first weight or average that is not finite; waits for the device once."""
-    named = [
-        (f"{network}.{name}", tensor)
-        for network, module in parts.networks.items()
-        for name, tensor in module.state_dict().items()
-        if tensor.is_floating_point()
-    ]
+    """The name of the first tensor that is not finite, for a message; waits for the device.
+
+    A number of the optimizer that overflowed leaves the weights finite, and never moves them again.
+    """
+    named = [(n, t) for n, t in _tensors(parts) if t.is_floating_point() and t.numel()]
+    alike: dict[tuple[torch.device, torch.dtype], list[tuple[str, Tensor]]] = {}
+    for name, tensor in named:
+        alike.setdefault((tensor.device, tensor.dtype), []).append((name, tensor))
+    bad = {name for group in alike.values() for name in _not_finite(group)}
+    return next((name for name, _ in named if name in bad), None)
+
+
+def _not_finite(named: Sequence[tuple[str, Tensor]]) -> list[str]:
+    """Those of tensors of one device and element type that are not finite."""
+    # On a CPU the length takes a twentieth of the time of a look at each number. It is finite only
+    # where all are; that of large numbers may overflow, and these are looked at.
+    lengths = torch.stack(torch._foreach_norm([tensor for _, tensor in named], 2))
+    finite = torch.isfinite(lengths).tolist()
+    doubtful = [one for one, good in zip(named, finite, strict=True) if not good]
+    return [name for name, tensor in doubtful if not bool(tensor.isfinite().all())]
+
+
+def _tensors(parts: Parts) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a run under a name for users."""
+    for network, module in parts.networks.items():
+        for name, tensor in module.state_dict().items():
+            yield f"{network}.{name}", tensor
     if parts.averages:
-        memory = parts.averages.memory().items()
-        named += [(f"{name} (average)", t) for name, t in memory if t.is_floating_point()]
-    if not named:
-        return None
-    # A norm reads each tensor once; it overflows only where the next step would.
-    norms = torch.stack([n.double() for n in torch._foreach_norm([t for _, t in named], torch.inf)])
-    finite = torch.isfinite(norms).tolist()
-    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
+        for name, tensor in parts.averages.memory().items():
+            yield f"{name} (average)", tensor
+    for worker in parts.workers:
+        for key, tensor in worker.memory().items():
+            yield _readable(key), tensor
+    for name, tensor in parts.objective.state.items():
+        yield f"{name} (objective)", tensor
+
+
+def _readable(key: str) -> str:
+    """`optimizer/judge/net.weight/exp_avg` as `net.weight (optimizer judge: exp_avg)`."""
+    role, _, rest = key.removeprefix(OPTIMIZER).partition("/")
+    name, _, what = rest.rpartition("/")
+    return f"{name} (optimizer{' ' if role else ''}{role}: {what})"
 
 
 def take_snapshot(parts: Parts, state: State) -> Checkpoint:
@@ -93,8 +122,9 @@ def take_snapshot(parts: Parts, state: State) -> Checkpoint:
         "threads": torch.get_num_threads(),
         "scaling": [worker.scaling() for worker in parts.workers],
     }
-    averages = parts.averages.memory() if parts.averages else {}
-    return Checkpoint(collect(parts.graphs, parts.networks), tensors, data, _by_network(averages))
+    averages = _by_network(parts.averages.memory() if parts.averages else {})
+    taken = Checkpoint(collect(parts.graphs, parts.networks), tensors, data, averages)
+    return replace(taken, data={**data, "tensors": taken.tensor_names()})
 
 
 def _by_network(averages: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -111,7 +141,9 @@ def give_back(parts: Parts, saved: Checkpoint) -> State:
     Returns: its state.
     Raises: NetwrightError: R902: it has other weights. Damaged: it lacks something else.
     """
+    _check_listed(saved)
     restore(parts.graphs, parts.networks, saved.weights, saved.folder)
+    _check_own(parts, saved)
     try:
         scaling = saved.data["scaling"]
         for worker, scale in zip(parts.workers, scaling, strict=True):
@@ -130,6 +162,32 @@ def give_back(parts: Parts, saved: Checkpoint) -> State:
     if bad is not None:
         raise Damaged(f"`{bad}` holds NaN or infinity")
     return state
+
+
+def _check_listed(saved: Checkpoint) -> None:
+    """Raises: Damaged: tensors were lost or added since it was written.
+
+    What parts expect does not show that: an optimizer knows a parameter only once it moved it.
+    """
+    found, listed = set(saved.tensor_names()), saved.data.get("tensors")
+    known = set(map(str, listed)) if isinstance(listed, list) else set()
+    if lost := sorted(known - found):
+        raise Damaged(f"it lacks the tensor `{lost[0]}`")
+    if added := sorted(found - known):
+        raise Damaged(f"it holds the tensor `{added[0]}`, which it does not list")
+
+
+def _check_own(parts: Parts, saved: Checkpoint) -> None:
+    """Raises: Damaged: it holds what no part of the run takes."""
+    own = {f"{WEIGHTS}/{n}/{name}" for n in parts.networks for name in parts.graphs[n].tensors()}
+    if parts.averages:
+        own |= {f"{AVERAGES}/{name.replace('.', '/', 1)}" for name in parts.averages.memory()}
+    own |= {OBJECTIVE + name for name in parts.objective.state}
+    # Workers look at the rest of these names themselves.
+    optimizers = tuple(f"{OPTIMIZER}{turn.role}/" for turn in parts.objective.turns)
+    for name in saved.tensor_names():
+        if name not in own and not name.startswith(optimizers):
+            raise Damaged(f"it holds the tensor `{name}`, which this run has no use for")
 
 
 def _joined(averages: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

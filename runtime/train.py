@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..compiler.driver import Compilation
+from ..compiler.objectives.parameter_rules import trained_count
 from . import checkpoint
 from .distributed.joining import device_text, launch_name, own_device
 from .distributed.world import ALONE, World
@@ -17,17 +19,21 @@ from .initial_weights.initialise import find, initialise
 from .lock import run_lock
 from .memory import enough_memory
 from .observer import Begin, Observer
-from .opening import check_trainable, read_data
+from .opening import check_trainable, named, read_data
 from .resuming import (
+    check_same_data,
     check_same_weights,
     check_shared,
+    enter,
     folder_to_resume,
+    known_classes,
     newest_checkpoint,
     recorded_data,
 )
-from .runs import create_run, remove_leftovers
+from .runs import CLASSES, FINGERPRINTS, create_run
 
 if TYPE_CHECKING:
+    from .data.dataset import Dataset
     from .initial_weights.matching import Match
     from .stepper import Job
     from .trainer import Trainer
@@ -80,49 +86,66 @@ def train(
     observer = observer or Observer()
     check_trainable(compilation)
     folder = folder_to_resume(compilation, output, resume=resume, world=world)
-    data_folder = (data_dir or recorded_data(folder, world) or compilation.folder).resolve()
-    dataset = world.together(lambda: read_data(compilation, data_folder))
+    with ExitStack() as held:
+        if folder is not None:
+            world.lead(partial(enter, folder, compilation, held, observer.warn))
+        data_folder = (data_dir or recorded_data(folder, world) or compilation.folder).resolve()
+        compilation = named(compilation, known_classes(folder, world))
+        dataset = _data(compilation, data_folder, folder, observer, world)
+        compilation = named(compilation, dataset.found)
+        begins = world.lead(lambda: folder is None or not checkpoint.steps(folder))
+        weights = world.together(lambda: _stored(compilation, data_folder)) if begins else None
+
+        from .device import choose_device
+        from .job import make_job
+        from .planning.kernels import kernels
+        from .planning.settle import settle_plan
+
+        word = device or compilation.spec.training.device
+        chosen = world.together(lambda: own_device(choose_device(word), world))
+        if chosen.type == "cpu":
+            keep_freed_memory()
+        tellers = observer.warn, world, observer.tell
+        plan = settle_plan(compilation, dataset, chosen, folder, *tellers)
+        job = make_job(compilation, dataset, chosen, folder or Path(), plan, world)
+        held.callback(job.close)
+        begun_with = _initialise(weights, job, observer)
+        if folder is None:
+            about: dict[str, Any] = {"data": str(data_folder), "device": chosen.type}
+            about |= {"launch": launch_name()} if launch_name() else {}
+            begun = _create(compilation, output, {**about, **begun_with}, dataset, job)
+            world.lead(lambda: held.enter_context(run_lock(begun, observer.warn)))
+            job = replace(job, folder=begun)
+        elif begins:
+            world.lead(lambda: check_same_weights(folder, begun_with))
+        held.enter_context(kernels(plan))
+        return _run(compilation, job, observer, resume=folder is not None)
+
+
+def _data(
+    compilation: Compilation, data: Path, folder: Path | None, observer: Observer, world: World
+) -> Dataset:
+    """The data of a new run, or what the run in `folder` began with."""
+    dataset = world.together(lambda: read_data(compilation, data))
     for note in dataset.notes:
         observer.warn(note)
-    begins = world.lead(lambda: folder is None or not checkpoint.steps(folder))
-    weights = world.together(lambda: _stored(compilation, data_folder)) if begins else None
-
-    from .device import choose_device
-    from .job import make_job
-    from .planning.kernels import kernels
-    from .planning.settle import settle_plan
-
-    word = device or compilation.spec.training.device
-    chosen = world.together(lambda: own_device(choose_device(word), world))
-    if chosen.type == "cpu":
-        keep_freed_memory()
-    plan = settle_plan(compilation, dataset, chosen, folder, observer.warn, world, observer.tell)
-    job = make_job(compilation, dataset, chosen, folder or Path(), plan, world)
-    begun_with = _initialise(weights, job, observer)
-    resumes = folder is not None
-    if folder is None:
-        about: dict[str, Any] = {"data": str(data_folder), "device": chosen.type}
-        about |= {"launch": launch_name()} if launch_name() else {}
-        folder = _create(compilation, output, {**about, **begun_with}, job)
-    elif begins:
-        world.lead(lambda: check_same_weights(folder, begun_with))
-    with ExitStack() as held, kernels(plan):
-        held.callback(job.close)
-        world.lead(lambda: _take(folder, held, observer))
-        return _run(compilation, replace(job, folder=folder), observer, resume=resumes)
+    if folder is not None:
+        world.lead(lambda: check_same_data(folder, dataset, observer.warn))
+    return dataset
 
 
-def _take(folder: Path, held: ExitStack, observer: Observer) -> None:
-    """Keep other processes out of the run's folder, then clear away what a killed one left."""
-    held.enter_context(run_lock(folder, observer.warn))
-    remove_leftovers(folder)
-
-
-def _create(compilation: Compilation, output: Path | None, about: dict[str, Any], job: Job) -> Path:
+def _create(
+    compilation: Compilation,
+    output: Path | None,
+    about: dict[str, Any],
+    dataset: Dataset,
+    job: Job,
+) -> Path:
     """Make the folder of a new run, and see that all processes find it."""
 
     def create() -> str:
-        folder = create_run(compilation, output, about)
+        found = {FINGERPRINTS: dataset.fingerprints(), CLASSES: dict(dataset.found)}
+        folder = create_run(compilation, output, {**about, **found})
         job.plan.write(folder)
         return str(folder)
 
@@ -187,6 +210,7 @@ def _begin(compilation: Compilation, trainer: Trainer) -> Begin:
         device=device_text(job.device, job.world),
         precision=job.plan.precision,
         parameters=sum(graph.parameter_count() for graph in job.graphs.values()),
+        trained=trained_count(job.settings.parameters, job.graphs),
         samples=job.train.size,
         epochs=None if job.settings.steps else trainer.total // trainer.per_epoch,
         total_steps=trainer.total,

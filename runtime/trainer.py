@@ -15,12 +15,14 @@ from torch import Tensor
 
 from ..compiler.diagnostics import NetwrightError
 from . import checkpoint
-from .divergence import Diverged, locate
+from .divergence import Diverged, locate, not_finite_at_start
 from .gradient_log import GradientLog
 from .history import History
 from .measure import measure
 from .observer import EpochEnd, Observer, Progress
 from .resuming import newest_checkpoint
+from .rewinding import destination, keep_true, turn_back
+from .runs import GRADIENTS, METRICS
 from .snapshot import State, first_bad_tensor
 from .stepper import Job, Stepper
 from .stopping import Stop
@@ -62,18 +64,27 @@ class Trainer:
         """Run until the end or until a signal asks to stop; the state is saved in both cases.
 
         Returns: the signal's number, or None at the end.
-        Raises: NetwrightError: R904: a loss is not finite. R903: the disk fails.
+        Raises: NetwrightError: R904: a number is not finite. R903: the disk fails.
         """
         self._looked = self._began = time.perf_counter()
         self.stepper.match()
         with Stop() as stop:
-            self._save()  # before the first step: a disk that is full is found at once
+            self._save_first()
             while not self.is_over and self._signal is None:
                 try:
                     self._epoch(stop)
                 except Diverged as diverged:
                     self._rewind(diverged)
         return None if self.is_over else self._signal
+
+    def _save_first(self) -> None:
+        """Write a checkpoint before the first step, so that a disk that is full is found at once.
+
+        Raises: NetwrightError: R904: there is nothing finite to begin with.
+        """
+        if self._saved is None and (bad := self._first_bad()):
+            self._end(not_finite_at_start(self.stepper, bad))
+        self._save()
 
     def _epoch(self, stop: Stop) -> None:
         """Take the steps that are left of an epoch."""
@@ -208,7 +219,7 @@ class Trainer:
         if self._saved == self.state.step:
             return
         step = self.state.step
-        bad = self.job.world.first(first_bad_tensor(self.stepper.parts))
+        bad = self._first_bad()
         if bad is not None:
             raise Diverged(
                 step, f"expected finite numbers in `{bad}`, found NaN or infinity after step {step}"
@@ -216,10 +227,14 @@ class Trainer:
         self.job.world.lead(self._write)
         self._saved = step
 
+    def _first_bad(self) -> str | None:
+        return self.job.world.first(first_bad_tensor(self.stepper.parts))
+
     def _write(self) -> None:
         folder, state = self.job.folder, self.state
         checkpoint.save(folder, state.step, self.stepper.snapshot())
-        keep = checkpoint.steps(folder)[:KEPT]
+        # Later ones are damaged, or the run would have gone on from there.
+        keep = [step for step in checkpoint.steps(folder) if step <= state.step][:KEPT]
         best = [] if state.best_step is None else [state.best_step]
         checkpoint.prune(folder, [*keep, *best])
 
@@ -235,38 +250,44 @@ class Trainer:
                 "the last digits of its weights may differ from an uninterrupted run's"
             )
         self.stepper.restore(saved)
+        keep_true(self.job, self.state, self.observer.warn)
         self._begin_again()
 
     def _begin_again(self) -> None:
         """Forget what was read and written of steps after the current one."""
         self._pending, self._saved = [], self.state.step
-        self.job.world.lead(self._cut)
+        for name, lost in self.job.world.lead(self._cut).items():
+            if lost:
+                self.observer.warn(f"lines of `{name}` that can't be read were left out: {lost}")
         self._began = self._looked = time.perf_counter()
 
-    def _cut(self) -> None:
-        self._history.cut(self.state.step)
-        self._gradients.cut(self.state.step)
+    def _cut(self) -> dict[str, int]:
+        """Returns: file -> how many of its lines can't be read."""
+        step = self.state.step
+        return {METRICS: self._history.cut(step), GRADIENTS: self._gradients.cut(step)}
 
     def _rewind(self, diverged: Diverged) -> None:
-        """Find the layer that broke; go back to the last good checkpoint if the spec says so.
+        """Find the layer that broke; go back to a checkpoint if the spec says so.
 
         Raises: NetwrightError: R904.
         """
-        settings, rewinds = self.job.settings.on_divergence, self.state.rewinds
-        saved = newest_checkpoint(self.job.folder, self.job.world, self.observer.warn)
-        assert saved is not None, "one is written before the first step"
-        place = locate(self.stepper, diverged, saved)
-        self.stepper.restore(saved)
+        job, warn, settings = self.job, self.observer.warn, self.job.settings.on_divergence
+        rewinds, rewound = self.state.rewinds, self.state.rewound
+        newest = newest_checkpoint(job.folder, job.world, warn)
+        assert newest is not None, "one is written before the first step"
+        place = locate(self.stepper, diverged, newest)
         if settings.action == "stop" or rewinds >= settings.most:
-            self._end(diverged.error(place, self.state.step, rewinds))
-        self._begin_again()
-        self.state.rewinds = rewinds + 1
+            self._end(diverged.error(place, newest.step, rewinds))
+        saved, why = destination(job, newest, rewound, warn)
+        self.stepper.restore(saved)
+        self.state.rewinds, self.state.rewound = rewinds + 1, saved.step
         self.stepper.slow_down()
-        self._saved = None
-        self._save()  # so that a run that is killed now does not forget the rewind
-        self.observer.warn(
-            f"{diverged}; {place.text}; going on from step {self.state.step} with the learning "
-            f"rate times {settings.lr_factor:g} (rewind {self.state.rewinds} of {settings.most})"
+        keep_true(job, self.state, warn)
+        job.world.lead(lambda: turn_back(saved, self.state, job.folder))
+        self._begin_again()
+        warn(
+            f"{diverged}; {place.text}; {why}going on from step {saved.step} with the learning "
+            f"rate times {settings.lr_factor:g} (rewind {rewinds + 1} of {settings.most})"
         )
 
     def _end(self, error: NetwrightError) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..compiler.diagnostics import Code, failure
-from ..compiler.driver import Compilation
 from .bundle import Bounds, Port
 from .export import ExportResult, export_run
 from .lock import holder
-from .opening import class_names, read_data, settings_of
+from .opening import class_names, open_run, read_data, settings_of
 from .runs import SOURCE, is_run, read_run
 from .session import load
 from .train import TrainResult
@@ -49,23 +48,22 @@ def remove_run(folder: Path) -> None:
         ) from error
 
 
-def finish(compilation: Compilation, result: TrainResult) -> Iterator[str]:
+def finish(result: TrainResult) -> Iterator[str]:
     """Export a finished run and use its bundle; the lines tell what was made and where."""
     for part, figures in result.metrics.items():
         yield f"{part}: {', '.join(f'{name} {value:.4f}' for name, value in figures.items())}"
     exported = export_run(result.folder)
     yield from exported.lines()
-    yield from _predictions(compilation, result, exported)
+    yield from _predictions(result, exported)
     yield f"source: {result.folder / SOURCE}"
     yield from (f"{kind}: {path}" for kind, path in result.files.items())
     yield from _snippet(exported)
 
 
-def _predictions(
-    compilation: Compilation, result: TrainResult, exported: ExportResult
-) -> Iterator[str]:
+def _predictions(result: TrainResult, exported: ExportResult) -> Iterator[str]:
     """The first test samples, as ONNX Runtime answers."""
     session = load(exported.folder, "cpu").program("predict")
+    compilation = open_run(result.folder)
     dataset = read_data(compilation, Path(read_run(result.folder)["data"]))
     first = np.arange(min(SHOWN, dataset.size("test")))
     samples = {name: column.take(first) for name, column in dataset.parts["test"].items()}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -127,8 +127,13 @@ class Worker:
         self._clip(step)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         return {self._prefix + name: value.detach() for name, value in losses.items()}
+
+    def _forget_gradients(self) -> None:
+        """As `zero_grad` does, without its marks for torch's profiler: 1% of a step of 0.8 ms."""
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def forward(self, pieces: Sequence[Piece], numbers: Numbers) -> None:
         """The forward passes of a turn alone, to look at its layers."""
@@ -139,7 +144,7 @@ class Worker:
 
     def _gradients(self, pieces: Sequence[Piece], numbers: Numbers) -> Losses:
         """Leave the gradient of the batch in the parameters. Returns: its losses."""
-        with _frozen(self._others):
+        with _frozen(self._others) if self._others else nullcontext():
             found = [self._backward(piece, numbers, last=piece is pieces[-1]) for piece in pieces]
         if len(found) == 1 and pieces[0].weight == 1.0:
             return found[0]
@@ -242,19 +247,14 @@ def _parameters_outside(objective: Objective, turn: Turn) -> list[Tensor]:
     ]
 
 
-def _frozen(parameters: Sequence[Tensor]) -> AbstractContextManager[object]:
+@contextmanager
+def _frozen(parameters: Sequence[Tensor]) -> Iterator[None]:
     """Within, the gradient of these is not computed: another turn moves them."""
-    return _Frozen(parameters) if parameters else nullcontext()
-
-
-class _Frozen:
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
-        self._parameters = [p for p in parameters if p.requires_grad]
-
-    def __enter__(self) -> None:
-        for parameter in self._parameters:
-            parameter.requires_grad_(False)
-
-    def __exit__(self, *error: object) -> None:
-        for parameter in self._parameters:
+    free = [p for p in parameters if p.requires_grad]
+    for parameter in free:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in free:
             parameter.requires_grad_(True)

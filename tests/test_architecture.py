@@ -17,6 +17,7 @@ LAYERS = (
     (
         "compiler/diagnostics.py",
         "compiler/suggest.py",
+        "compiler/foreign_words.py",
         "compiler/reserved.py",
         "compiler/docstrings.py",
     ),

@@ -11,7 +11,7 @@ from netwright.cli import cli
 from netwright.compiler.diagnostics import STAGE_LIMIT, Code, Diagnostic, Omitted, Severity, Sink
 from netwright.compiler.driver import check_source
 from netwright.compiler.render import render, summary
-from netwright.compiler.source import SourceFile
+from netwright.compiler.source import SourceFile, Span
 
 from .codes import diagnostics_of
 
@@ -82,13 +82,33 @@ def test_warnings_never_take_the_place_of_an_error() -> None:
     assert (left_out.errors, left_out.warnings) == (0, 2 * (STAGE_LIMIT + 5) - 18)
 
 
-def test_the_order_is_that_of_the_reports() -> None:
+def test_what_has_no_place_stays_in_the_order_of_the_reports() -> None:
     sink = Sink()
     for n in range(STAGE_LIMIT):
         sink.add(Code.G303, f"warning {n}", None)
     sink.add(Code.S102, "error", None)
     shown = [diagnostic.message for diagnostic in sink.shown()]
     assert shown == [*(f"warning {n}" for n in range(STAGE_LIMIT - 1)), "error"]
+
+
+def test_files_are_read_from_the_top_in_the_order_of_their_first_report() -> None:
+    sink = Sink()
+    one, two = SourceFile("one.yaml", "a: 1\nb: 2\n"), SourceFile("two.yaml", "c: 3\n")
+    places = [(two, 1, 1), None, (one, 2, 4), (one, 2, 1), (two, 1, 4), (one, 1, 1)]
+    for number, place in enumerate(places):
+        with sink.stage(f"stage {number % 2}"):
+            span = Span(place[0], *place[1:], *place[1:]) if place else None
+            sink.add(Code.S102, str(number), span)
+    assert [diagnostic.message for diagnostic in sink.shown()] == ["1", "0", "4", "5", "3", "2"]
+
+
+def test_the_first_of_a_file_are_shown() -> None:
+    sink, file = Sink(), SourceFile("spec.yaml", "\n" * 40)
+    for line in range(30, 0, -1):
+        sink.add(Code.S102, str(line), Span(file, line, 1, line, 1))
+    shown = sink.shown()
+    assert [diagnostic.message for diagnostic in shown] == [str(n + 1) for n in range(STAGE_LIMIT)]
+    assert shown[-1].omitted == Omitted("the text", errors=10)
 
 
 def test_errors_and_warnings_that_are_left_out_are_told_apart() -> None:

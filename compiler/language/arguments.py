@@ -22,10 +22,11 @@ from pydantic_core import ErrorDetails
 
 from ..diagnostics import Code, failure
 from ..ir.dims import Poly
+from ..objectives.numbers import IN_FLOAT32
 from ..ops.base import Attribute, Op, Refusal
-from ..ops.weights import INIT_KINDS, SETTINGS, Init
+from ..ops.weights import SETTINGS, Init, InitKind
 from ..source import Key
-from ..suggest import did_you_mean, suggest
+from ..suggest import word_help, word_meant
 from .describe import describe
 from .evaluate import FAILED, Scope
 from .validate import wrong_value, wrong_value_help
@@ -39,13 +40,17 @@ class Strict(BaseModel):
     )
 
 
+Spread = Annotated[float, Field(gt=0, le=1e30), IN_FLOAT32]
+"""How far apart initial weights lie: torch draws from an interval that float32 must hold."""
+
+
 class InitModel(Strict):
     """The long form of `init`."""
 
-    kind: Literal[INIT_KINDS]  # type: ignore[valid-type]
-    std: float | None = Field(default=None, gt=0)
-    bound: float | None = Field(default=None, gt=0)
-    gain: float = Field(default=1.0, gt=0)
+    kind: InitKind
+    std: Spread | None = None
+    bound: Spread | None = None
+    gain: Spread = 1.0
     mode: Literal["fan_in", "fan_out"] = "fan_in"
 
     @model_validator(mode="after")
@@ -92,11 +97,11 @@ def static_check(cls: type[Op], data: Any, path: Key, scope: Scope) -> bool:
             f"unknown argument `{key}` of `{cls.name}`",
             (*path, key),
             key=True,
-            help=did_you_mean(str(key), known, "argument")
+            help=word_help(str(key), known, "argument")
             if known
             else f"`{cls.name}` takes no arguments",
         )
-    meant = {suggest(str(key), known) for key in unknown}
+    meant = {word_meant(str(key), known) for key in unknown}
     missing = [n for n, a in cls.attributes.items() if a.required and n not in arguments]
     for name in missing:
         if name in meant:
@@ -210,10 +215,10 @@ def _kind(declared: Attribute) -> Any:
 
 
 def _limited(kind: Any, declared: Attribute) -> Any:
-    low, high, above = declared.minimum, declared.maximum, declared.above
-    if low is None and high is None and above is None:
-        return kind
-    return Annotated[kind, Field(ge=low, le=high, gt=above)]
+    low, high, above, is_float = declared.minimum, declared.maximum, declared.above, kind is float
+    if not (low is None and high is None and above is None):
+        kind = Annotated[kind, Field(ge=low, le=high, gt=above)]
+    return Annotated[kind, IN_FLOAT32] if is_float else kind
 
 
 def _as_map(cls: type[Op], data: Any, path: Key, scope: Scope) -> dict[str, Any] | None:
@@ -227,7 +232,7 @@ def _as_map(cls: type[Op], data: Any, path: Key, scope: Scope) -> dict[str, Any]
         scope.wrong(
             f"`{cls.name}` expects a map of arguments, found {describe(data)}",
             path,
-            did_you_mean("", cls.attributes, "argument") if cls.attributes else None,
+            word_help("", cls.attributes, "argument") if cls.attributes else None,
         )
         return None
     return {main: data}

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..diagnostics import Code, Sink
+from ..diagnostics import Sink
 from ..ops.base import REGISTRY
 from ..source import Key, Located
 from .evaluate import expression_names
 from .layers import Layer, has_broken
 from .schema import BlockModel
+from .unused import report_unused
 
 
 def report_unused_in_block(
@@ -22,21 +23,13 @@ def report_unused_in_block(
 ) -> None:
     """Parameters that no expression of the block mentions, and inputs that nothing in it reads."""
     for param in _unused_params(model):
-        sink.add(
-            Code.G303,
-            f"parameter `{param}` of block `{name}` is never used",
-            located.key((*path, "params", param)),
-            help=f"remove it, or use it as `${param}`",
-        )
+        what, place = f"parameter `{param}` of block `{name}`", (*path, "params", param)
+        report_unused(what, place, f"use it as `${param}`", located, sink)
     if has_broken(layers):
         return  # a layer with a mistake may be the one that reads an input
     for port in _unread_inputs(model, layers):
-        sink.add(
-            Code.G303,
-            f"input `{port}` of block `{name}` is never used",
-            located.key((*path, "inputs", port)),
-            help="remove it, or read it with `from`",
-        )
+        what, place = f"input `{port}` of block `{name}`", (*path, "inputs", port)
+        report_unused(what, place, "read it with `from`", located, sink)
 
 
 def _unused_params(model: BlockModel) -> list[str]:

@@ -127,11 +127,12 @@ class Elaborator:
                 help=f"declare it: `dims: {{{value}: {{min: 1}}}}`; `B` is the batch",
             )
             return None
-        good = isinstance(value, int | Poly) and not isinstance(value, bool)
-        if not good or (isinstance(value, int) and value < 1):
-            scope.report(Code.S102, f"a size expects at least 1, found {describe(value)}", path)
-            return None
-        return value  # type: ignore[no-any-return]
+        if isinstance(value, Poly):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return value
+        scope.report(Code.S102, f"a size expects at least 1, found {describe(value)}", path)
+        return None
 
     def _root_frame(self, scope: Scope, inputs: Mapping[str, Wire], path: Key) -> Frame:
         names = {

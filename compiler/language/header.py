@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..diagnostics import Code, Sink
+from ..objectives.data import Data
+from ..objectives.export import Export
+from ..objectives.training import Training
 from ..source import Located
-from ..suggest import did_you_mean
 from .describe import describe
+from .inner_keys import Inner, key_help
 from .layers import NAME
 from .schema import EDITION, LIBRARY_SECTIONS, SECTIONS
+
+_INNER: Inner = {"data": [Data], "training": [Training], "export": [Export]}
 
 
 def check_spec_header(located: Located, sink: Sink) -> None:
@@ -28,13 +33,14 @@ def check_library_header(located: Located, sink: Sink) -> None:
 
 
 def _check_sections(located: Located, sink: Sink, known: Sequence[str], where: str) -> None:
+    inner = {section: models for section, models in _INNER.items() if section in known}
     for key in located.data:
         if key not in known and not str(key).startswith("x-"):
             sink.add(
                 Code.S101,
                 f"unknown section `{key}`{where}",
                 located.key((key,)),
-                help=did_you_mean(str(key), known, "section"),
+                help=key_help(str(key), known, inner, "section"),
             )
 
 

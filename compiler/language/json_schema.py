@@ -238,9 +238,9 @@ def _forms(schema: Schema) -> list[Schema]:
 def _optional(args: tuple[Any, ...], metadata: tuple[Any, ...]) -> Schema:
     kinds = [arg for arg in args if arg is not NoneType]
     if len(kinds) == 1 and _holds_section(kinds[0]):
-        return {"anyOf": [_field(kinds[0]), {"type": "null"}]}
+        return _field(kinds[0])
     leaves = [form for kind in kinds for form in _forms(_leaf(_with(kind, metadata)))]
-    return {"anyOf": [*leaves, {"type": "null"}, EXPRESSION]}
+    return {"anyOf": [*leaves, EXPRESSION]}
 
 
 def _holds_section(kind: Any) -> bool:

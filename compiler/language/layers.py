@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..diagnostics import Code
+from ..foreign_words import translated
 from ..ops.base import REGISTRY
 from ..reserved import MODULE_ATTRIBUTES
 from ..source import Key, Span
-from ..suggest import did_you_mean, suggest
+from ..suggest import did_you_mean, word_help, word_meant
 from .arguments import static_check
 from .describe import describe
 from .evaluate import Scope
@@ -179,14 +180,14 @@ class Reader:
         return key in REGISTRY or key in ("layers", "share") or key in self.blocks
 
     def _unknown(self, key: str, path: Key, *, alone: bool) -> None:
-        modifier = suggest(key, MODIFIERS)
+        modifier = word_meant(key, MODIFIERS)
         if not alone or modifier:
             self.scope.report(
                 Code.S101,
                 f"unknown key `{key}` in a layer",
                 (*path, key),
                 key=True,
-                help=did_you_mean(key, MODIFIERS, "key"),
+                help=word_help(key, MODIFIERS),
             )
             return
         what = "block" if BLOCK.match(key) else "operation"
@@ -194,7 +195,7 @@ class Reader:
         if what == "block" and not self.blocks:
             help = "define it under `blocks`, or import a library that has it"  # noqa: A001
         else:
-            near = suggest(key, choices) or suggest(key, [*REGISTRY, *self.blocks])
+            near = word_meant(key, choices) or word_meant(key, [*REGISTRY, *self.blocks])
             help = _step(key, near)  # noqa: A001
             if what == "block" and not near:
                 help = did_you_mean(key, choices, "block")  # noqa: A001
@@ -242,4 +243,7 @@ def _step(name: str, near: str | None) -> str:
     word, space, rest = name.partition(" ")
     if space and word in REGISTRY:
         return f"write a colon after the operation: `{word}: {rest}`"
-    return f"one with a similar name exists: `{near}`" if near else "`netwright ops` lists them all"
+    if near is None:
+        return "`netwright ops` lists them all"
+    alike = "of this meaning" if translated(name, [near]) else "with a similar name"
+    return f"one {alike} exists: `{near}`"

@@ -12,6 +12,7 @@ from ..source import Located, Span
 from .blocks import Block
 from .evaluate import expression_names
 from .layers import Layer
+from .unused import report_unused
 
 
 def report_dead_layers(graph: Graph, located: Located, sink: Sink) -> None:
@@ -41,12 +42,9 @@ def report_dead_layers(graph: Graph, located: Located, sink: Sink) -> None:
     outputs = {value.name for value in graph.outputs.values()}
     for value in graph.inputs:
         if value.name not in users and value.name not in outputs:
-            sink.add(
-                Code.G303,
-                f"input `{value.name}` of network `{graph.name}` is never used",
-                located.key(("networks", graph.name, "inputs", value.name)),
-                help="remove it, or read it with `from`",
-            )
+            what = f"input `{value.name}` of network `{graph.name}`"
+            path = ("networks", graph.name, "inputs", value.name)
+            report_unused(what, path, "read it with `from`", located, sink)
 
 
 def live_nodes(graph: Graph) -> set[str]:
@@ -67,27 +65,19 @@ def report_unused_params(names: Iterable[str], located: Located, sink: Sink) -> 
     used = expression_names(located.data)
     for name in names:
         if name not in used:
-            sink.add(
-                Code.G303,
-                f"parameter `{name}` is never used",
-                located.key(("params", name)),
-                help=f"remove it, or use it as `${name}`",
+            report_unused(
+                f"parameter `{name}`", ("params", name), f"use it as `${name}`", located, sink
             )
 
 
 def report_unused_dims(names: Iterable[str], located: Located, sink: Sink) -> None:
     """Sizes of `dims`, of these names, that no shape and no expression mentions."""
     data = located.data
-    shapes = [_shapes(data.get("networks")), _shapes(data.get("data"))]
-    used = expression_names(data).union(*shapes)
+    used = expression_names(data) | _shapes(data.get("networks")) | _shapes(data.get("data"))
     for name in names:
         if name not in used:
-            sink.add(
-                Code.G303,
-                f"size `{name}` is never used",
-                located.key(("dims", name)),
-                help="remove it, or write it in the shape of an input",
-            )
+            use = "write it in the shape of an input"
+            report_unused(f"size `{name}`", ("dims", name), use, located, sink)
 
 
 def _shapes(value: Any) -> set[str]:
@@ -113,12 +103,8 @@ def report_unused_imports(
     used = {name.partition(".")[0] for part in parts for name in _operations(part) if "." in name}
     for alias in dict.fromkeys(name.partition(".")[0] for name in imported):
         if alias not in used:
-            sink.add(
-                Code.G303,
-                f"import `{alias}` is never used",
-                located.key(("imports", alias)),
-                help=f"remove it, or use a block of it as a layer: `{alias}.<Block>`",
-            )
+            use = f"use a block of it as a layer: `{alias}.<Block>`"
+            report_unused(f"import `{alias}`", ("imports", alias), use, located, sink)
 
 
 def report_unused_blocks(

@@ -19,11 +19,14 @@ from pydantic_core import ErrorDetails
 from ..diagnostics import Code, Sink
 from ..objectives.section import OneKey, Section
 from ..source import Key, Located
-from ..suggest import did_you_mean, suggest
+from ..suggest import suggest, word_help, word_meant
 from .describe import describe, expected
 from .evaluate import FAILED, Origins
+from .inner_keys import inner_sections, key_help
 
 S = TypeVar("S", bound=Section)
+
+EMPTY = "write a value, or remove the key"
 
 
 @dataclass
@@ -78,7 +81,8 @@ class Validator:
     def _convert(self, kind: Any, value: Any, path: Key, what: str) -> Any:
         inner, choice = _strip(kind)
         if value is None and (_is_optional(kind) or _is_optional(inner)):
-            return None
+            self._wrong(path, f"{what} expects a value, found nothing", EMPTY)
+            return FAILED
         kind = _without_none(inner)
         if choice:
             return self.choose(choice, value, path)
@@ -122,7 +126,7 @@ class Validator:
                         Code.S101,
                         f"unknown key `{name}` beside the {choice.what} `{known[0]}`",
                         self.located.key((*path, name)),
-                        help=did_you_mean(str(name), beside, "key"),
+                        help=word_help(str(name), beside),
                     )
             return FAILED
         if len(names) != 1:
@@ -131,7 +135,7 @@ class Validator:
                 Code.S103,
                 f"expected exactly one {choice.what}, found {found}",
                 self.located.key(path),
-                help=did_you_mean("", choice.registry, choice.what),
+                help=word_help("", choice.registry, choice.what),
             )
             return FAILED
         return self._chosen_section(choice, names[0], value[names[0]], path)
@@ -144,7 +148,7 @@ class Validator:
                 Code.S103,
                 f"unknown {choice.what} `{name}`",
                 self.located.key(place),
-                help=did_you_mean(name, choice.registry, choice.what),
+                help=word_help(str(name), choice.registry, choice.what),
             )
             return FAILED
         section = self.read(model, value, place)
@@ -160,13 +164,13 @@ class Validator:
                     Code.S101,
                     f"unknown key `{key}` in {model.title}",
                     self.located.key((*path, key)),
-                    help=did_you_mean(str(key), known, "key"),
+                    help=key_help(str(key), known, inner_sections(model)),
                 )
 
     def _misspelt(self, model: type[Section], key: str, data: Mapping[str, Any]) -> bool:
         """Whether an unknown key, reported as such, is probably this one."""
         known = _keys(model)
-        return any(suggest(str(other), known) == key for other in data if other not in known)
+        return any(word_meant(str(other), known) == key for other in data if other not in known)
 
     def _missing(self, model: type[Section], key: str, path: Key) -> None:
         about = model.model_fields.get(key)

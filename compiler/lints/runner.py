@@ -14,10 +14,10 @@ SUPPRESSIBLE = {code.name for code in Code if code.severity is Severity.WARNING}
 
 
 def run_lints(context: LintContext, sink: Sink) -> None:
-    """Report the findings of every lint, in the order of their places."""
-    found = [diagnostic for lint in LINTS.values() for diagnostic in lint(context)]
-    for diagnostic in sorted(found, key=lambda d: (d.span.line, d.span.col) if d.span else (0, 0)):
-        sink.report(diagnostic)
+    """Report the findings of every lint."""
+    for lint in LINTS.values():
+        for diagnostic in lint(context):
+            sink.report(diagnostic)
 
 
 def suppress(sink: Sink, reasons: Mapping[str, str], located: Located, *, complete: bool) -> None:

@@ -5,10 +5,11 @@ Images are [B, C, H, W]. Nothing is augmented outside training, nor in an export
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from .numbers import IN_FLOAT32
 from .section import Section
 
 
@@ -54,7 +55,9 @@ class Noise(Augmentation):
     expects: ClassVar[str] = "a number or a map"
     moves_pixels: ClassVar[bool] = False
 
-    std: float = Field(gt=0, description="Standard deviation, in units of the network's input.")
+    std: Annotated[float, Field(gt=0), IN_FLOAT32] = Field(
+        description="Standard deviation, in units of the network's input."
+    )
 
     @classmethod
     def desugar(cls, data: Any) -> Any:

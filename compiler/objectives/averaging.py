@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field as Setting
 
-from .numbers import Decay
+from .numbers import Range
 from .schedules import Schedule
 from .section import Section
 
@@ -22,9 +22,10 @@ class Averaging(Section):
     title: ClassVar[str] = "`ema`"
     expects: ClassVar[str] = "a number or a map"
 
-    decay: Decay = Setting(
+    decay: Annotated[Schedule, Range(gt=0, lt=1, reaches=True)] = Setting(
         default=Schedule.constant(0.999),
-        description="d: the part of the average that a step keeps, from 0 to below 1.",
+        description="d: the part of the average that a step keeps, above 0 and below 1; one that "
+        "moves may begin or end at 0.",
     )
     warmup: bool = Setting(
         default=True,

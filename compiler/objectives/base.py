@@ -70,6 +70,10 @@ class Objective(Section):
         """Role -> name of the network."""
         raise NotImplementedError
 
+    def reads(self, context: Context) -> set[str]:
+        """The data fields that networks and losses read. The section must have passed `check`."""
+        raise NotImplementedError
+
     def figures(self) -> dict[str, bool]:
         """What validation measures beside `loss`: name -> whether higher is better."""
         raise NotImplementedError
@@ -85,3 +89,13 @@ class Objective(Section):
     def labels(self, context: Context) -> dict[str, list[str]]:
         """Output of a program -> the names of its classes, where the data has names."""
         return {}
+
+
+def trained_graphs(objective: Objective | None, context: Context) -> dict[str, Graph] | None:
+    """The networks that an objective trains; None where one of them is missing or has mistakes."""
+    if objective is None:
+        return None
+    names = objective.networks().values()
+    if any(name not in context.graphs for name in names):
+        return None
+    return {name: context.graphs[name] for name in names}

@@ -62,8 +62,13 @@ class Data(Section):
             return 0.0
         return TEST_FRACTION if self.split.test is None else self.split.test
 
+    @property
+    def _draws(self) -> bool:
+        """Whether samples are set aside by chance."""
+        return self.test_fraction + self.split.validation > 0
+
     def problems(self) -> Iterator[Problem]:
-        """Settings that exclude each other."""
+        """Settings that exclude each other, or that nothing comes of."""
         if self.split.test is not None and self.source.has_test:
             yield Problem(
                 Code.O502,
@@ -71,6 +76,14 @@ class Data(Section):
                 "each other, found both",
                 ("split", "test"),
                 help="remove `test` from `split`",
+            )
+        if "seed" in self.split.model_fields_set and not self._draws:
+            yield Problem(
+                Code.O502,
+                f"`seed` of `split` expects samples to draw, found the test samples of the source "
+                f"`{self.source.name}` and no `validation`",
+                ("split", "seed"),
+                help="add `validation: 0.1` to `split`, or remove `seed`",
             )
         if self.test_fraction + self.split.validation >= 1:
             yield Problem(

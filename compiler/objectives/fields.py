@@ -8,7 +8,7 @@ it ends a program whose outputs were compared with a field that has one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field as Setting
@@ -182,6 +182,16 @@ class Field(Section):
         shift, factor = self.affine()
         pairs = list(zip(shift, factor, strict=True))
         return min((low - s) * f for s, f in pairs), max((high - s) * f for s, f in pairs)
+
+
+def with_classes(
+    fields: Mapping[str, Field], names: Mapping[str, Sequence[str]]
+) -> dict[str, Field]:
+    """Fields by name, some with names of classes that the data gives and not the spec."""
+    return {
+        name: field.model_copy(update={"classes": list(names[name])}) if name in names else field
+        for name, field in fields.items()
+    }
 
 
 def _repeat(values: list[float], count: int) -> list[float]:

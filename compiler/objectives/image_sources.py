@@ -19,8 +19,8 @@ class ImageFolder(Source):
 
     Fields: `image` uint8 [B, C, H, W], scaled to [0, 1]; `label` int64 [B], unless `labels: none`.
     The classes are the subfolders in their natural order (`2` before `10`), or in that of
-    `fields: {label: {classes: [...]}}`, which programs then also name their answers by. Images are
-    kept in memory where they are small, else decoded as needed.
+    `fields: {label: {classes: [...]}}`; programs name their answers by them. Images are kept in
+    memory where they are small, else decoded as needed.
     """
 
     name: ClassVar[str] = "image_folder"

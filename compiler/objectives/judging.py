@@ -15,6 +15,7 @@ from .base import Context
 from .fields import Field
 from .losses import Loss, WeightedLoss, class_count
 from .metrics import Metric
+from .numbers import SINGLE, fits_single
 from .problem import Problem
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def _check_weight(item: WeightedLoss, context: Context, path: Key) -> None:
     lowest = min(item.weight.start, item.weight.end)
     if lowest < 0:
         message = f"`weight` of a loss expects at least 0, found {lowest:g}"
+        context.report(Problem(Code.S102, message), path)
+    highest = max(item.weight.start, item.weight.end)
+    if not fits_single(highest):
+        message = f"`weight` of a loss expects {SINGLE}, found {highest:g}"
         context.report(Problem(Code.S102, message), path)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..ir.proofs import equal
 from ..ir.shapes import DType, TensorType
+from .numbers import IN_FLOAT32
 from .schedules import Schedule
 from .section import OneKey, Section
 
@@ -72,7 +73,7 @@ class CrossEntropy(Loss):
     smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="The part of each target spread evenly over classes."
     )
-    class_weights: list[Annotated[float, Field(ge=0)]] | None = Field(
+    class_weights: list[Annotated[float, Field(ge=0), IN_FLOAT32]] | None = Field(
         default=None, min_length=1, description="One weight per class, in the order of the labels."
     )
     ignore: int | None = Field(
@@ -107,8 +108,8 @@ class BceLogits(Loss):
     title: ClassVar[str] = "the loss `bce_logits`"
     kind: ClassVar[Kind] = "binary"
 
-    pos_weight: float | None = Field(
-        default=None, gt=0, description="How much more a positive counts than a negative."
+    pos_weight: Annotated[float, Field(gt=0), IN_FLOAT32] | None = Field(
+        default=None, description="How much more a positive counts than a negative."
     )
 
     def misfit(self, output: TensorType, target: TensorType) -> str | None:
@@ -146,8 +147,8 @@ class Huber(Difference):
     name: ClassVar[str] = "huber"
     title: ClassVar[str] = "the loss `huber`"
 
-    delta: float = Field(
-        default=1.0, gt=0, description="The difference from which on it grows linearly."
+    delta: Annotated[float, Field(gt=0), IN_FLOAT32] = Field(
+        default=1.0, description="The difference from which on it grows linearly."
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from struct import pack, unpack
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import (
     no_info_after_validator_function,
@@ -22,6 +23,28 @@ from .schedules import Schedule
 
 OUT_OF_RANGE = "out_of_range"
 """The kind of pydantic's error; its context has `wanted`, `found` and `end`."""
+
+SINGLE = "a number that float32 can hold"
+
+
+def fits_single(value: float) -> bool:
+    """Whether float32 holds a number, rounded, as neither infinity nor 0 in place of another."""
+    try:
+        (stored,) = unpack("<f", pack("<f", value))
+    except OverflowError:
+        return False
+    return bool(stored) or not value
+
+
+def _single(value: float) -> float:
+    if not fits_single(value):
+        context = {"wanted": SINGLE, "found": value}
+        raise PydanticCustomError(OUT_OF_RANGE, "expects {wanted}, found {found}", context)
+    return value
+
+
+IN_FLOAT32 = AfterValidator(_single)
+"""Metadata of a number that tensors of float32 are made of, or meet; it stands behind limits."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +96,9 @@ class Range:
     def _check(self, schedule: Schedule) -> Schedule:
         moves = not schedule.is_constant
         for end, value in _ends(schedule):
-            wanted = self.refuse(value, moves=moves)
+            wanted = self.refuse(value, moves=moves) or (None if fits_single(value) else SINGLE)
             if wanted:
-                found = int(value) if value.is_integer() else value
+                found = int(value) if value.is_integer() and fits_single(value) else value
                 context = {"wanted": wanted, "found": found, "end": end}
                 raise PydanticCustomError(OUT_OF_RANGE, "expects {wanted}, found {found}", context)
         problem = schedule.problem()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from ..diagnostics import Code
-from .base import Context
+from ..ir.graph import Graph
+from .base import Context, Objective, trained_graphs
 from .optimizers import Implementation, Optimizer
-from .planning import Planning
+from .planning import LAYOUT_AXES, Planning
 from .problem import Problem
 from .training import Training
 
@@ -15,8 +16,10 @@ RECURRENT = frozenset({"rnn", "lstm", "gru"})
 """Operators that torch runs as one kernel over all time steps."""
 
 
-def check_plan(training: Training, context: Context) -> Iterator[Problem]:
-    """Requests of `plan` that no machine can meet."""
+def check_plan(
+    training: Training, objective: Objective | None, context: Context
+) -> Iterator[Problem]:
+    """Requests of `plan` that no machine can meet, or that change nothing."""
     plan = training.plan
     operators = {node.op.name for graph in context.graphs.values() for node in graph.nodes}
     yield from plan.problems()
@@ -26,6 +29,26 @@ def check_plan(training: Training, context: Context) -> Iterator[Problem]:
     found = graphs_obstacle(training, operators) or _device_obstacle(training)
     if plan.graphs and found:
         yield _impossible("graphs", found)
+    graphs = trained_graphs(objective, context)
+    if graphs is not None:
+        yield from _layout(plan, graphs)
+
+
+def _layout(plan: Planning, graphs: Mapping[str, Graph]) -> Iterator[Problem]:
+    """Whether there are tensors that a memory format is for: inputs, or weights."""
+    axes = LAYOUT_AXES.get(plan.memory_format or "")
+    ranks = {value.type.rank for graph in graphs.values() for value in graph.inputs}
+    ranks |= {len(kept.shape) for graph in graphs.values() for kept in graph.tensors().values()}
+    if axes is None or axes in ranks:
+        return
+    others = [name for name, count in LAYOUT_AXES.items() if count in ranks]
+    yield Problem(
+        Code.O502,
+        f"`memory_format: {plan.memory_format}` expects tensors of {axes} axes among the inputs "
+        "and weights of networks, found none",
+        ("plan", "memory_format"),
+        help=f"write `{others[0]}`, or remove it" if others else "remove `memory_format`",
+    )
 
 
 def _impossible(key: str, why: str) -> Problem:

@@ -133,13 +133,14 @@ class Sgd(Optimizer):
     nesterov: bool = Field(default=False, description="Nesterov's momentum.")
 
     def problem(self) -> str | None:
+        dampening = max(self.dampening.start, self.dampening.end)
+        if dampening and not max(self.momentum.start, self.momentum.end):
+            return "`dampening` needs a `momentum` above 0, found 0"
         if not self.nesterov:
             return None
-        lowest = min(self.momentum.start, self.momentum.end)
-        if not lowest:
+        if not min(self.momentum.start, self.momentum.end):
             return "`nesterov` needs a `momentum` above 0, found 0"
-        highest = max(self.dampening.start, self.dampening.end)
-        return f"`nesterov` needs a `dampening` of 0, found {highest:g}" if highest else None
+        return f"`nesterov` needs a `dampening` of 0, found {dampening:g}" if dampening else None
 
 
 class RmsProp(Optimizer):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..diagnostics import Code
-from ..ir.graph import Graph
 from ..suggest import listing
-from .base import Context, Objective
+from .base import Context, Objective, trained_graphs
+from .idle_rules import idle_settings
 from .optimizers import Muon
-from .parameter_rules import ParameterRule, Tensor, is_matrix, tensors_of, treatment
+from .parameter_rules import ParameterRule, Tensor, is_matrix, tensors_of, trained, treatment
 from .patterns import matches, nearest
 from .problem import Problem
 from .training import Training
@@ -24,20 +24,21 @@ def check_parameters(training: Training, objective: Objective | None, context: C
 
     Where a network is missing or has mistakes nothing is said: its names are not known.
     """
-    graphs = _trained(objective, context)
+    graphs = trained_graphs(objective, context)
     if graphs is None:
         return
-    parameters = [tensor for tensor in tensors_of(graphs) if tensor.declared.trainable]
+    tensors = tensors_of(graphs)
+    parameters = [tensor for tensor in tensors if tensor.declared.trainable]
     count = _patterns(training)
     if count * len(parameters) > MOST_PAIRS:
         problem = _too_many(count, len(parameters))
         context.report(problem, ("training", "parameters"))
         return
-    for problem in _problems(training, parameters):
+    for problem in list(_problems(training, parameters)) or idle_settings(training, tensors):
         context.report(problem, ("training",))
     for path, optimizer in training.all_optimizers():
         if isinstance(optimizer, Muon):
-            for problem in _matrices(optimizer, parameters):
+            for problem in _matrices(optimizer, training, parameters):
                 context.report(problem, ("training", *path, optimizer.name))
     if training.init_from is not None:
         for problem in training.init_from.problems(graphs):
@@ -59,16 +60,6 @@ def _too_many(patterns: int, parameters: int) -> Problem:
         f"{parameters:,} parameters",
         help="write fewer patterns, with `*` and `**` in them",
     )
-
-
-def _trained(objective: Objective | None, context: Context) -> Mapping[str, Graph] | None:
-    """The networks that an objective trains; None where one of them is not there."""
-    if objective is None:
-        return None
-    names = objective.networks().values()
-    if any(name not in context.graphs for name in names):
-        return None
-    return {name: context.graphs[name] for name in names}
 
 
 def _problems(training: Training, parameters: list[Tensor]) -> Iterator[Problem]:
@@ -135,7 +126,7 @@ def _chosen(rule: ParameterRule, parameters: list[Tensor]) -> Iterator[Problem]:
         )
 
 
-def _matrices(muon: Muon, parameters: list[Tensor]) -> Iterator[Problem]:
+def _matrices(muon: Muon, training: Training, parameters: list[Tensor]) -> Iterator[Problem]:
     """Whether `muon` has something to move, and its exclusions something to leave out."""
     names = [tensor.name for tensor in parameters]
     for index, pattern in enumerate(muon.exclude):
@@ -146,7 +137,8 @@ def _matrices(muon: Muon, parameters: list[Tensor]) -> Iterator[Problem]:
                 ("exclude", index),
                 help=nearest(pattern, names),
             )
-    if not any(is_matrix(tensor, muon.exclude) for tensor in parameters):
+    moved = trained(training.parameters, parameters)
+    if not any(is_matrix(tensor, muon.exclude) for tensor in moved):
         yield Problem(
             Code.O502,
             "`muon` expects a weight of two axes to move, found none",

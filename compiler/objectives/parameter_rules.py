@@ -6,7 +6,7 @@ both. Where several rules choose a tensor, the last one that sets a key wins, ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -174,6 +174,17 @@ def treatments(
 ) -> list[tuple[Tensor, Treatment]]:
     """What the rules make of each tensor of networks."""
     return [(tensor, treatment(rules, tensor)) for tensor in tensors_of(graphs)]
+
+
+def trained(rules: Sequence[ParameterRule], tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Those of some tensors that are not frozen for the whole run."""
+    return [tensor for tensor in tensors if treatment(rules, tensor).frozen_until is not None]
+
+
+def trained_count(rules: Sequence[ParameterRule], graphs: Mapping[str, Graph]) -> int:
+    """How many numbers of networks are trained, be it from some step on."""
+    found = trained(rules, tensors_of(graphs))
+    return sum(tensor.declared.elements for tensor in found if tensor.declared.trainable)
 
 
 def treatment(rules: Sequence[ParameterRule], tensor: Tensor) -> Treatment:

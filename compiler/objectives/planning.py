@@ -11,6 +11,12 @@ from ..diagnostics import Code
 from .problem import Problem
 from .section import Section
 
+MEASURED = ("workers", "memory_format", "optimizer", "graphs", "compile")
+"""What `plan: measured` tries; runtime/planning/measured.py knows how."""
+
+LAYOUT_AXES = {"channels_last": 4, "channels_last_3d": 5}
+"""Memory format -> how many axes the tensors have that it is for."""
+
 
 class Planning(Section):
     """How steps are executed. What is not given is decided from spec, data and device.
@@ -62,7 +68,14 @@ class Planning(Section):
         return {"choose": data} if isinstance(data, str) else super().desugar(data)
 
     def problems(self) -> Iterator[Problem]:
-        """Settings that exclude each other."""
+        """Settings that exclude each other, and a request to choose where nothing is left open."""
+        if self.choose == "measured" and not self._left_open():
+            yield Problem(
+                Code.O502,
+                "`choose: measured` has nothing to choose from: `plan` says everything itself",
+                ("plan", "choose"),
+                help="remove `choose`, or what shall be measured",
+            )
         if self.data == "device" and self.workers is not None:
             yield Problem(
                 Code.O502,
@@ -70,3 +83,9 @@ class Planning(Section):
                 ("plan", "workers"),
                 help="remove one of them",
             )
+
+    def _left_open(self) -> list[str]:
+        """What could be measured; a recorded step allows no other optimizer and no compiling."""
+        decided = {"workers"} if self.data == "device" else set()
+        decided |= {"optimizer", "compile"} if self.graphs else set()
+        return [key for key in MEASURED if key not in decided and getattr(self, key) is None]

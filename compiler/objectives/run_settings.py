@@ -23,7 +23,7 @@ def check_training(
         context.report(problem, ("training",))
     for problem in _against(training, objective, data) if objective else ():
         context.report(problem, ("training",))
-    for problem in check_plan(training, context):
+    for problem in check_plan(training, objective, context):
         context.report(problem, ("training",))
     check_parameters(training, objective, context)
 
@@ -37,6 +37,7 @@ def check_export(export: Export, objective: Objective | None, context: Context) 
 def _against(training: Training, objective: Objective, data: Data | None) -> Iterator[Problem]:
     yield from _roles(training, objective)
     yield from _form(training)
+    yield from _measuring(training, data)
     watched = training.checkpoint.best
     if watched is not None:
         yield from _watched("best", watched, ("checkpoint", "best"), objective, data)
@@ -76,6 +77,17 @@ def _form(training: Training) -> Iterator[Problem]:
                 ("plan", "optimizer"),
                 help=f"choose one of {listing(optimizer.implementations)}, or remove it",
             )
+
+
+def _measuring(training: Training, data: Data | None) -> Iterator[Problem]:
+    """Whether there is something to measure as often as `validation` says."""
+    if data and not data.split.validation and training.validation.model_fields_set:
+        yield Problem(
+            Code.O502,
+            "`validation` says how often validation samples are measured, and the split has none",
+            ("validation",),
+            help="add `split: {validation: 0.1}` to `data`, or remove it",
+        )
 
 
 def _watched(

@@ -92,6 +92,12 @@ class Supervised(Objective):
         """Input of the network -> data field, in the order of the inputs."""
         return {v.name: field_name(v.name, self.network.inputs) for v in graph.inputs}
 
+    def reads(self, context: Context) -> set[str]:
+        graph = context.graphs[self.network.network]
+        read = {*self.inputs(graph).values(), *(item.loss.target for item in self.losses)}
+        lengths = {context.fields[name].lengths for name in read if name in context.fields}
+        return read | {name for name in lengths if name}
+
     def check(self, context: Context, path: Key) -> None:
         graph = self._graph(context, path)
         if graph is None:
@@ -126,6 +132,9 @@ class Supervised(Objective):
         self, graph: Graph, types: Mapping[str, TensorType] | None, context: Context, path: Key
     ) -> None:
         before = context.sink.errors
+        if not any(max(item.weight.start, item.weight.end) > 0 for item in self.losses):
+            message = "`losses` expects one of a `weight` above 0 at least, found none"
+            context.report(Problem(Code.O502, message), (*path, "losses"))
         for index, item in enumerate(self.losses):
             check_loss(item, graph, types, context, (*path, "losses", index))
         if context.sink.errors == before:

@@ -57,7 +57,7 @@ def _column_names(value: Any) -> str | list[str]:
         raise ValueError("expects the name of a column, or a list of names")
     if not all(isinstance(name, str) and name for name in names):
         raise ValueError("expects names of columns, as texts")
-    return value  # type: ignore[no-any-return]
+    return value if isinstance(value, str) else names
 
 
 ColumnNames = Annotated[Any, PlainValidator(_column_names, json_schema_input_type=str | list[str])]

@@ -15,6 +15,7 @@ from .optimizers import OPTIMIZERS, AdamW, Optimizer
 from .parameter_rules import ParameterRule
 from .planning import Planning
 from .problem import Problem
+from .run_length import length_problems
 from .schedules import LR_SCHEDULES, Constant, LearningRateSchedule
 from .section import OneKey, Section
 from .watching import Checkpoint, EarlyStopping, OnDivergence, Validation
@@ -108,7 +109,12 @@ class Training(Section):
         """Optimizer steps of the whole run over this many training samples; at least 1."""
         if self.steps is not None:
             return self.steps
-        return (self.epochs or EPOCHS) * self.steps_per_epoch(samples)
+        return self.total_epochs * self.steps_per_epoch(samples)
+
+    @property
+    def total_epochs(self) -> int:
+        """Passes over the training samples, of a run that is not counted in steps."""
+        return self.epochs or EPOCHS
 
     def steps_per_epoch(self, samples: int) -> int:
         """Optimizer steps of one pass, at least 1.
@@ -146,13 +152,7 @@ class Training(Section):
             )
         yield from self.validation.problems()
         yield from self.on_divergence.problems()
-        warmup = getattr(self.schedule, "warmup", 0)
-        if self.steps is not None and warmup >= self.steps:
-            yield Problem(
-                Code.O502,
-                f"`warmup` expects less than the {self.steps} steps of the run, found {warmup}",
-                ("schedule", self.schedule.name, "warmup"),
-            )
+        yield from length_problems(self)
 
     def all_optimizers(self) -> Iterator[tuple[tuple[str, ...], Optimizer]]:
         """Every optimizer with the path that leads to it."""

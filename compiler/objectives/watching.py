@@ -84,10 +84,12 @@ class EarlyStopping(Section):
 
 
 class OnDivergence(Section):
-    """What to do when a loss is NaN or infinite.
+    """What to do when a loss, a weight or a number that an optimizer keeps is NaN or infinite.
 
     `stop` ends the run with an error that names the step and the layer. `rewind` goes back to the
-    last good checkpoint and on from there with a smaller learning rate and other random numbers.
+    newest checkpoint and on from there with a smaller learning rate and other random numbers. Where
+    that diverges again before the next checkpoint, it goes back to the one before; later ones are
+    deleted.
     """
 
     title: ClassVar[str] = "`on_divergence`"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-INIT_KINDS = (
+InitKind = Literal[
     "zeros",
     "ones",
     "normal",
@@ -15,7 +16,7 @@ INIT_KINDS = (
     "kaiming_uniform",
     "kaiming_normal",
     "orthogonal",
-)
+]
 
 WITH_STD = ("normal", "trunc_normal")
 KAIMING = ("kaiming_uniform", "kaiming_normal")
@@ -45,7 +46,7 @@ class Init:
     which assume a ReLU behind the layer.
     """
 
-    kind: str
+    kind: InitKind
     std: float | None = None
     bound: float | None = None
     gain: float = 1.0

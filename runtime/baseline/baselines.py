@@ -20,7 +20,7 @@ from ..data.dataset import Dataset
 from ..history import rounded
 from ..memory import enough_memory
 from ..opening import check_trainable, read_data, settings_of
-from ..runs import RUNS
+from ..runs import RUNS, recorded_fingerprints
 from .network import Network, network_of_run, newest_network
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def measure_baselines(
     notes = list(fitting.limits())
     for note in notes:
         tell(f"note: {note}")
-    notes += _of_network(compilation, network, folder)
+    notes += _of_network(compilation, network, dataset, folder)
     models = tuple(_measured(fitting, model, notes, tell) for model in MODELS)
     return Baselines(
         name=compilation.spec.name,
@@ -136,7 +136,9 @@ def _measured(fitting: Fitting, model: Model, notes: list[str], tell: Tell) -> B
     return Baseline(name, fitting.figures(predicts), seconds)
 
 
-def _of_network(compilation: Compilation, network: Network | None, folder: Path) -> Iterator[str]:
+def _of_network(
+    compilation: Compilation, network: Network | None, dataset: Dataset, folder: Path
+) -> Iterator[str]:
     if network is None:
         name = compilation.spec.name
         yield (
@@ -148,6 +150,9 @@ def _of_network(compilation: Compilation, network: Network | None, folder: Path)
         yield f"the spec of the network differs: {'; '.join(network.differs)}"
     if Path(network.data) != folder:
         yield f"the network was tested on the data in `{network.data}`, the baselines on `{folder}`"
+    known = recorded_fingerprints(network.folder)
+    if known is not None and (changes := dataset.changes(known)):
+        yield f"the data is not what the network was trained on: {'; '.join(changes)} changed"
 
 
 def as_json(found: Baselines) -> dict[str, Any]:

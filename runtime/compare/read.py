@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from ...compiler.diagnostics import NetwrightError
 from ...compiler.driver import Compilation, compile_spec
-from ...compiler.objectives.training import EPOCHS, Training
+from ...compiler.objectives.training import Training
 from ..checkpoint import steps
 from ..files import read_json
 from ..history import Record, read_history
 from ..lock import holder
-from ..runs import PLAN, SPEC, SUMMARY, read_run
+from ..opening import named
+from ..runs import PLAN, SPEC, SUMMARY, read_run, recorded_classes
 from .settings import Settings, settings_of
 
 Status = Literal["finished", "running", "stopped"]
@@ -113,7 +114,7 @@ def read(folder: Path) -> Run:
 
 def _compiled(folder: Path, notes: list[str]) -> Compilation | None:
     try:
-        return compile_spec(folder / SPEC)
+        return named(compile_spec(folder / SPEC), recorded_classes(folder))
     except NetwrightError as error:
         first = error.diagnostics[0]
         notes.append(f"its spec can't be compiled ({first.code.name}: {first.message})")
@@ -159,7 +160,7 @@ def _parameters(compilation: Compilation | None) -> int | None:
 
 def _epochs(training: Training) -> int | None:
     """None where a run is counted in steps."""
-    return None if training.steps else training.epochs or EPOCHS
+    return None if training.steps else training.total_epochs
 
 
 def _status(folder: Path, *, finished: bool) -> Status:
@@ -186,8 +187,9 @@ def _span(history: Sequence[Record], name: str, higher: bool | None) -> Span:
 
 
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def _whole(value: object) -> int | None:

@@ -14,6 +14,9 @@ from ...compiler.suggest import did_you_mean
 from .columns import Array
 from .table_files import ChunkedArray
 
+BEYOND_INT64 = 2.0**63
+"""The least number above what int64 holds."""
+
 NOTHING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None")
 """Texts that stand for a missing number."""
 
@@ -134,15 +137,20 @@ class _Reader:
         if self._dtype.kind == "f":
             with np.errstate(over="ignore"):  # the check of the values names what is too large
                 return Cells(values.astype(self._dtype), missing)
-        wrong = np.flatnonzero(values != np.floor(values))
+        if values.dtype.kind in "iu":
+            return Cells(values, missing)
+        broken, large = values != np.floor(values), np.abs(values) >= BEYOND_INT64
+        wrong = np.flatnonzero(broken | large)
         if len(wrong):
-            row = wrong[0] // per_row + 1
+            first = wrong[0]
+            wanted = "whole numbers" if broken[first] else "whole numbers that int64 holds"
             return self._wrong(
-                f"expected whole numbers in {self._place}, found {values[wrong[0]]:g} in row {row}",
+                f"expected {wanted} in {self._place}, found {values[first]:g} in row "
+                f"{first // per_row + 1}",
                 column,
-                "give the field `dtype: float32`",
+                "give the field `dtype: float32`" if broken[first] else "correct the value",
             )
-        return Cells(values if values.dtype.kind in "iu" else values.astype(np.int64), missing)
+        return Cells(values.astype(np.int64), missing)
 
     def _lists(self, column: ChunkedArray) -> Cells:
         """Lists of one length as rows of a matrix."""
@@ -157,9 +165,7 @@ class _Reader:
                 f"expected lists of one length in {self._place}, found {found}", column
             )
         size = int(sizes[0])
-        inner = _Reader(Field(dtype=self._dtype.name), self._place)._numbers(  # type: ignore[arg-type]
-            pc.list_flatten(column), max(size, 1)
-        )
+        inner = self._numbers(pc.list_flatten(column), max(size, 1))
         values = np.zeros((len(column), size), inner.values.dtype)
         values[~missing] = inner.values.reshape(-1, size)
         missing[~missing] |= inner.missing.reshape(-1, size).any(axis=1)

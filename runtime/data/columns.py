@@ -14,6 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .fingerprint import blocks, described, fingerprint
+from .opened import OpenedFile
+
 Indices = NDArray[np.int64]
 Array = NDArray[Any]
 Storage = Literal["memory", "mapped", "files"]
@@ -48,7 +51,16 @@ class Column(ABC):
     def take(self, indices: Indices) -> Array:
         """The samples of these indices, in their order, as a copy [len(indices), ...].
 
-        Raises: NetwrightError: F602: a sample's file can't be read.
+        Raises: NetwrightError: F602: a sample's file can't be read, or is not what it was.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """sha256 in hexadecimal, the same as long as the samples are: see fingerprint.py.
+
+        Wherever the values lie: in another folder, or with another date.
+
+        Raises: NetwrightError: F602.
         """
 
     def chunks(self, size: int | None = None) -> Iterator[tuple[int, Array]]:
@@ -92,6 +104,11 @@ class ArrayColumn(Column):
     def take(self, indices: Indices) -> Array:
         return self._array[indices]
 
+    def fingerprint(self) -> str:
+        """Over element type, shape and every value."""
+        values = (np.ascontiguousarray(values) for _, values in self.chunks())
+        return fingerprint(described(self.dtype, self.shape), values)
+
     def _slice(self, start: int, stop: int) -> Array:
         return self._array[start:stop]
 
@@ -102,9 +119,13 @@ class ArrayColumn(Column):
 class MappedColumn(Column):
     """An array inside a file that is mapped into memory: read where it is touched.
 
+    The file must stay as it is as long as values are taken: `take` and `chunks` raise F602 where it
+    was written to or cut short, in this process and in those that a pickled column goes to.
+
     Args:
         offset: where in the file its elements begin, in bytes.
         order: `C` where the last axis runs fastest in the file, `F` where the first does.
+    Raises: NetwrightError: F602: the file can't be opened.
     """
 
     storage: Storage = "mapped"
@@ -119,25 +140,34 @@ class MappedColumn(Column):
     ) -> None:
         self.path, self.dtype, self.shape, self.file = path, dtype, shape, path.name
         self._offset, self._order = offset, order
-        self._array = self._mapped()
+        self._opened = OpenedFile(path)
+        self._array: Array | None = None
 
     def _mapped(self) -> Array:
+        """The array in the file, which is still as it was."""
         if 0 in self.shape:  # the system maps no empty ranges
             return np.empty(self.shape, self.dtype)
-        return np.memmap(self.path, self.dtype, "r", self._offset, self.shape, self._order)
+        self._opened.check()
+        if self._array is None:
+            self._array = self._opened.mapped(self.dtype, self.shape, self._offset, self._order)
+        return self._array
 
     def take(self, indices: Indices) -> Array:
-        return np.asarray(self._array[indices])
+        return np.asarray(self._mapped()[indices])
+
+    def fingerprint(self) -> str:
+        """Over element type, shape and the values, as they lie in the file; see `WHOLE_BYTES`."""
+        about = described(self.dtype, self.shape) + (" F" if self._order == "F" else "")
+        return fingerprint(about, (self._bytes()[block] for block in blocks(self.nbytes)))
+
+    def _bytes(self) -> Array:
+        return self._mapped().reshape(-1, order=self._order).view(np.uint8)
 
     def _slice(self, start: int, stop: int) -> Array:
-        return np.asarray(self._array[start:stop])
+        return np.asarray(self._mapped()[start:stop])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_array": None}  # a loader process maps the file by itself
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._array = self._mapped()
+        return {**self.__dict__, "_array": None}  # a loader's process maps the file by itself
 
 
 class SubsetColumn(Column):
@@ -150,6 +180,11 @@ class SubsetColumn(Column):
 
     def take(self, indices: Indices) -> Array:
         return self._column.take(self._indices[indices])
+
+    def fingerprint(self) -> str:
+        """Over that of the other column, and which samples of it these are."""
+        about = f"samples of {self._column.fingerprint()}"
+        return fingerprint(about, [np.ascontiguousarray(self._indices, np.int64)])
 
     def where(self, index: int) -> str:
         return self._column.where(int(self._indices[index]))
@@ -167,6 +202,10 @@ class ConvertedColumn(Column):
 
     def take(self, indices: Indices) -> Array:
         return self._view(self._column.take(indices))
+
+    def fingerprint(self) -> str:
+        """Over that of the other column, and what it is converted to."""
+        return fingerprint(described(self.dtype, self.shape), [self._column.fingerprint().encode()])
 
     def _slice(self, start: int, stop: int) -> Array:
         return self._view(self._column._slice(start, stop))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.data import Data
-from ...compiler.objectives.fields import Field
+from ...compiler.objectives.fields import Field, with_classes
 from ...compiler.suggest import listing
 from .check import Checker, Labels, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
@@ -40,14 +41,42 @@ class Dataset:
 
     fields: those of the spec; the labels of an image folder with the names of their classes.
     parts: part -> field -> column [N, ...] of the declared type.
+    source: its training samples, and test samples if it has any, before some are set aside.
     notes: what was left out of the data, in sentences to be shown as warnings.
-    found: the fields whose classes the data names, and the spec does not.
+    found: field -> the names of its classes, where the data gives them and the spec does not.
     """
 
     fields: Mapping[str, Field]
     parts: Mapping[Part, Columns]
+    source: Mapping[Part, Columns]
     notes: tuple[str, ...] = ()
-    found: frozenset[str] = frozenset()
+    found: Mapping[str, Sequence[str]] = dataclass_field(default_factory=dict)
+
+    def fingerprints(self) -> dict[Part, dict[str, str]]:
+        """Part of the source -> field -> what tells whether it is still the same.
+
+        How they are split follows from the spec. Each call looks at the data: it takes up to about
+        a second for each field.
+
+        Raises: NetwrightError: F602.
+        """
+        return {
+            part: {name: column.fingerprint() for name, column in columns.items()}
+            for part, columns in self.source.items()
+        }
+
+    def changes(self, known: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """What of the source is other than when `fingerprints` gave these, in words.
+
+        Returns: such as "`image`, `label` of the test samples in `t.npz`", for each part and file.
+        """
+        changed: dict[tuple[str, str], list[str]] = {}
+        for part, found in self.fingerprints().items():
+            for name, digest in found.items():
+                if known.get(part, {}).get(name) != digest:
+                    file = self.source[part][name].file
+                    changed.setdefault((part, file), []).append(name)
+        return [_told(part, file, names) for (part, file), names in changed.items()]
 
     def size(self, part: Part) -> int:
         """How many samples a part has."""
@@ -59,6 +88,11 @@ class Dataset:
     def facts(self, part: Part) -> Facts:
         columns = self.parts[part]
         return Facts(count(columns), total_bytes(columns), storage_of(columns))
+
+
+def _told(part: str, file: str, names: Sequence[str]) -> str:
+    samples = "training samples" if part == "train" else f"{part} samples"
+    return f"{listing(names)} of the {samples}" + (f" in `{file}`" if file else "")
 
 
 def open_data(
@@ -79,12 +113,7 @@ def open_data(
     """
     raw = read_source(data.source, fields, folder)
     labels = labels or {}
-    fields = {
-        name: field.model_copy(update={"classes": list(raw.classes[name])})
-        if name in raw.classes
-        else field
-        for name, field in fields.items()
-    }
+    fields = with_classes(fields, raw.classes)
     checker = Checker(fields, dims, labels)
     train = checker.conform(raw.train, "the training samples", trains=True)
     test = {} if raw.test is None else checker.conform(raw.test, "the test samples")
@@ -93,18 +122,13 @@ def open_data(
         raise NetwrightError(*problems)
     parts = _split(data, fields, train, test)
     _check_split(fields, train, parts["train"])
-    notes = (*raw.notes, *(_unnamed(name, fields[name]) for name in raw.classes))
-    return Dataset(fields, parts, notes, frozenset(raw.classes))
+    source: dict[Part, Columns] = {"train": train, "test": test} if test else {"train": train}
+    return Dataset(fields, parts, source, raw.notes, raw.classes)
 
 
-def _unnamed(name: str, field: Field) -> str:
-    return (
-        f"the spec does not name the {field.class_total} classes of `{name}`, so that programs and "
-        "pictures show their numbers; `netwright data` prints the line that names them"
-    )
-
-
-def _wrong_counts(classes: Mapping[str, Any], labels: Mapping[str, Labels]) -> Iterator[Diagnostic]:
+def _wrong_counts(
+    classes: Mapping[str, Sequence[str]], labels: Mapping[str, Labels]
+) -> Iterator[Diagnostic]:
     """Classes that the data has found for itself, where the network has another number of them."""
     for name, names in classes.items():
         scores = labels.get(name, Labels()).count

@@ -43,6 +43,25 @@ def unreadable(path: Path, error: OSError) -> NetwrightError:
     )
 
 
+def changed(path: Path, before: int, now: int) -> NetwrightError:
+    """A file that is not what it was while it is read. before, now: its size in bytes."""
+    found = "it written to since" if before == now else f"{now:,} bytes in place of {before:,}"
+    return failure(
+        Code.F602,
+        f"expected `{path}` as it was when it was opened, found {found}",
+        help="put the file back as it was; a run that this ended then goes on with `--resume`",
+    )
+
+
+def gone(path: Path) -> NetwrightError:
+    """A file that was there when the data was opened."""
+    return failure(
+        Code.F602,
+        f"expected `{path}`, which was there when the data was opened, found no such file",
+        help="put the file back; a run that this ended then goes on with `--resume`",
+    )
+
+
 def lacking(path: Path, name: str, found: Iterable[str]) -> NetwrightError:
     names = ", ".join(f"`{other}`" for other in found) or "none"
     return failure(

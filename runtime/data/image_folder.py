@@ -48,7 +48,7 @@ def read_image_folder(settings: ImageFolder, fields: Mapping[str, Field], folder
     """
     root = folder / settings.path
     declared = fields["label"].classes if settings.labels == "folders" else None
-    classes = declared or (_class_names(root) if settings.labels == "folders" else [])
+    classes = declared or (class_names(root) if settings.labels == "folders" else [])
     roots = {"train": root}
     if settings.test_path is not None:
         roots["test"] = folder / settings.test_path
@@ -64,16 +64,31 @@ def read_image_folder(settings: ImageFolder, fields: Mapping[str, Field], folder
     )
 
 
-def _class_names(root: Path) -> list[str]:
-    """The subfolders of a folder, in natural order."""
+def class_names(root: Path) -> list[str]:
+    """The subfolders of a folder, in natural order. Raises: NetwrightError: F601, F602."""
     names = [entry.name for entry in _entries(root) if entry.is_dir()]
     if names:
+        _check_text(root, names)
         return sorted(names, key=natural)
     raise failure(
         Code.F601,
         f"expected a subfolder of `{root}` for each class, found none",
         help="sort the images into folders named like their classes, or set `labels: none`",
     )
+
+
+def _check_text(root: Path, names: Sequence[str]) -> None:
+    """Names of classes go into files and onto screens: they must be text."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise failure(
+                Code.F601,
+                f"expected the subfolders of `{root}` to have names in UTF-8, found the bytes "
+                f"{os.fsencode(name)!r}",
+                help="rename the folder, since a class is named like it",
+            ) from error
 
 
 def _entries(root: Path) -> list[os.DirEntry[str]]:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
-from ..images import BadImage, check_image, open_image
+from ..images import BadImage, Gone, check_image, open_image
 from .columns import Array, ArrayColumn, Column, Indices, Storage
+from .errors import gone, unreadable
+from .fingerprint import described, fingerprint
 from .room import cores
 
 BUNCH = 64
@@ -70,7 +72,7 @@ class ImageColumn(Column):
     dtype: np.dtype[Any] = np.dtype(np.uint8)
 
     def __init__(self, root: Path, names: Sequence[str], form: Form) -> None:
-        self._root, self._form = root, form
+        self._root, self._form, self.file = root, form, root.name
         # One block of bytes, which loader processes share; a list of texts each would copy.
         self._names = np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
         self.shape = (len(names), *form.shape)
@@ -86,9 +88,33 @@ class ImageColumn(Column):
         for row, index in enumerate(indices.tolist()):
             try:
                 result[row] = self._form.read(self._root / self.name(index))
+            except Gone as error:
+                raise gone(self._root / self.name(index)) from error
             except BadImage as error:
                 raise no_images(self._root, [(self.name(index), str(error))]) from error
         return result
+
+    def fingerprint(self) -> str:
+        """Over each file's name and size, and the form; their bytes are not read.
+
+        Dates do not count: a data set that was copied is the same.
+
+        Raises: NetwrightError: F602: a file is gone.
+        """
+        sizes = np.zeros(len(self), np.int64)
+
+        def look(index: int) -> None:
+            path = self._root / self.name(index)
+            try:
+                sizes[index] = path.stat().st_size
+            except FileNotFoundError as error:
+                raise gone(path) from error
+            except OSError as error:
+                raise unreadable(path, error) from error
+
+        _each(len(self), look)
+        about = f"{described(self.dtype, self.shape)} {self._form.fit} {self._names.dtype.str}"
+        return fingerprint(about, [np.ascontiguousarray(self._names), sizes])
 
     def check(self, *, whole: bool) -> Unreadable:
         """Try every file: its header, or all of it."""
@@ -109,8 +135,12 @@ class _Decoded(ArrayColumn):
     """Images in memory that know their files."""
 
     def __init__(self, pixels: Array, files: ImageColumn) -> None:
-        super().__init__(pixels)
+        super().__init__(pixels, files.file)
         self._files = files
+
+    def fingerprint(self) -> str:
+        """That of the files: whether there is room to decode them changes from day to day."""
+        return self._files.fingerprint()
 
     def where(self, index: int) -> str:
         return self._files.where(index)

@@ -13,7 +13,7 @@ from .columns import Column, Columns, as_columns
 from .digits import read_digits
 from .errors import gathered
 from .idx import read_idx
-from .image_folder import read_image_folder
+from .image_folder import class_names, read_image_folder
 from .npz import read_npy, read_npz
 from .raw import RawData
 from .tables import read_table
@@ -30,6 +30,16 @@ def read_source(source: Source, fields: Fields, folder: Path) -> RawData:
         missing, or a table holds something else; each mistake is a diagnostic.
     """
     return _READERS[type(source)](source, fields, folder)
+
+
+def found_classes(source: Source, folder: Path) -> dict[str, list[str]]:
+    """Field -> the names of its classes, where the data itself gives them; no sample is read.
+
+    Raises: NetwrightError: F601, F602.
+    """
+    if isinstance(source, ImageFolder) and source.labels == "folders":
+        return {"label": class_names(folder / source.path)}
+    return {}
 
 
 def _digits(source: Any, fields: Fields, folder: Path) -> RawData:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
 from .errors import damaged, missing, unreadable
+
+DELIMITERS = (",", ";", "\t", "|")
+"""What parts the columns of CSV files, the most common first."""
 
 ChunkedArray = Any
 """A pyarrow.ChunkedArray."""
@@ -27,6 +30,20 @@ def column_names(path: Path, delimiter: str | None) -> list[str]:
             return list(read_schema(path).names)
         with path.open(encoding="utf-8-sig", newline="") as file:
             return [name.strip() for name in next(csv.reader(file, delimiter=delimiter), [])]
+
+
+def fitting_delimiter(path: Path, names: Collection[str], delimiter: str) -> str | None:
+    """What parts the columns of a CSV file, by its first line; None where `delimiter` may do it.
+
+    Args:
+        names: the wanted columns. delimiter: what gives none of them.
+    Raises: NetwrightError: F602.
+    """
+    found = {other: column_names(path, other) for other in DELIMITERS if other != delimiter}
+    wanted = {other: len({*names}.intersection(known)) for other, known in found.items()}
+    best = max(found, key=lambda other: (wanted[other], len(found[other])))
+    alone = len(column_names(path, delimiter)) == 1 < len(found[best])
+    return best if wanted[best] or alone else None
 
 
 def read_columns(

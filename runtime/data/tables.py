@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,7 @@ from .cells import Cells, cells_of
 from .columns import Array, ArrayColumn, Column, Indices
 from .errors import gathered
 from .raw import RawData
-from .table_files import column_names, read_columns
+from .table_files import column_names, fitting_delimiter, read_columns
 
 
 class TableColumn(ArrayColumn):
@@ -63,7 +64,10 @@ def _read(settings: Table, fields: Mapping[str, Field], path: Path) -> _Part:
     delimiter = settings.delimiter if isinstance(settings, Csv) else None
     wanted = {name: settings.named(name) for name in fields}
     used = list(dict.fromkeys(column for columns in wanted.values() for column in columns))
-    _check_columns(path, used, column_names(path, delimiter))
+    known = column_names(path, delimiter)
+    if delimiter is not None and not set(used) & set(known):
+        _check_delimiter(path, used, delimiter)
+    _check_columns(path, used, known)
     table = read_columns(path, used, delimiter)
     found: dict[tuple[str, str], Cells] = {}
     problems: list[Diagnostic] = []
@@ -76,6 +80,22 @@ def _read(settings: Table, fields: Mapping[str, Field], path: Path) -> _Part:
     if problems:
         raise NetwrightError(*problems)
     return _assembled(settings, fields, wanted, found, path)
+
+
+def _check_delimiter(path: Path, wanted: Sequence[str], delimiter: str) -> None:
+    """Tell which delimiter a file seems to have, where the one of the spec gives no column."""
+    other = fitting_delimiter(path, wanted, delimiter)
+    if other is not None:
+        raise failure(
+            Code.F601,
+            f"expected {_words(delimiter)} between the columns of `{path}`, found {_words(other)}",
+            help=f"write `delimiter: {json.dumps(other)}` in the source `csv`",
+        )
+
+
+def _words(delimiter: str) -> str:
+    """A delimiter as messages name it."""
+    return "tabs" if delimiter == "\t" else f"`{delimiter}`"
 
 
 def _check_columns(path: Path, wanted: Sequence[str], known: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
 from ...compiler.driver import Compilation
+from ..data.room import cores
 from ..opening import check_trainable
 from ..runs import is_run, newest_folder, next_folder
 from .joining import EXIT_LOST, EXIT_TOLD, LAUNCHED, THREADS, Told, threads_of_each
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 RESUME = "--resume"
 STOPS = (signal.SIGINT, signal.SIGTERM)
+
+MOST_A_CORE = 4
+"""More processes than these on each core bring a machine to a stand, and never make it faster."""
 
 SHUTDOWN_SECONDS = 600
 """How long processes that are asked to stop may take to finish their step and to save."""
@@ -58,6 +62,18 @@ def choose_folder(compilation: Compilation, output: Path | None, *, resume: bool
         return output
     name = compilation.spec.name
     return newest_folder(name) if resume else next_folder(name)
+
+
+def check_processes(count: int) -> None:
+    """Raises: NetwrightError: R905: the machine has too few cores for so many processes."""
+    found = cores()
+    if count > MOST_A_CORE * found:
+        raise failure(
+            Code.R905,
+            f"expected at most {MOST_A_CORE * found} processes on a machine of "
+            f"{found} {'core' if found == 1 else 'cores'}, found `--nproc {count}`",
+            help="use one process for each GPU; on a CPU, one is the fastest in most cases",
+        )
 
 
 def launch(job: Launch, warn: Callable[[str], None]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +65,7 @@ class Candidate:
         self.times: list[float] = []
         self.warm_up = self._warm_up()
 
-    def _endless(self) -> Iterator[list[Batch]]:
+    def _endless(self) -> Generator[list[Batch]]:
         while True:
             yield from self._stepper.batches()
 
@@ -101,7 +101,7 @@ class Candidate:
 
     def close(self) -> None:
         """End the loader's processes."""
-        self._batches.close()  # type: ignore[attr-defined]
+        self._batches.close()
         self._stepper.job.train.close()
 
 

@@ -21,12 +21,13 @@ from pydantic import (
 )
 
 from ...compiler.diagnostics import NetwrightError
-from ...compiler.driver import Compilation, compile_spec
+from ...compiler.driver import Compilation
 from .. import checkpoint
 from ..files import read_json
 from ..gradient_log import read_gradients
 from ..history import Record, read_history
-from ..runs import PLAN, RUN, SPEC, SUMMARY, check_same_spec, read_run
+from ..opening import open_run
+from ..runs import PLAN, RUN, SPEC, SUMMARY, read_run
 from .section import reason
 
 LAST = 2**53
@@ -198,12 +199,10 @@ def _attempt(path: Path, read: Callable[[], Found], problems: dict[str, str]) ->
 def _compilation(folder: Path, problems: dict[str, str]) -> Compilation | None:
     """The run's spec, compiled, if it is still the one that was trained."""
     try:
-        compilation = compile_spec(folder / SPEC)
-        check_same_spec(folder, compilation)
+        return open_run(folder)
     except NetwrightError as error:
         problems[SPEC] = f"the run's spec can't be compiled here ({reason(error)})"
         return None
-    return compilation
 
 
 def _in_order(records: Sequence[Record]) -> list[Record]:

@@ -54,6 +54,8 @@ def test_every_operator_is_in_it_with_its_documentation() -> None:
         (("training", "optimizer"), {"adamw": {"lr": {"start": 1}}}),
         (("training", "parameters"), [{"kind": ["biass"], "weight_decay": 0}]),
         (("training", "init_from"), {"pth": "weights.safetensors"}),
+        (("training", "steps"), None),
+        (("training", "clip_value"), None),
         (("objective",), {"superwised": {}}),
         (("networks", "classifier", "layers", 0), {"conv2d": {"chanels": 3}}),
         (("networks", "classifier", "layers", 0), {"conv3": 3}),

@@ -64,7 +64,7 @@ blocks:
 """
     text = block + network("- {Both: , from: {of: image, port: image}}")
     assert codes(text) == []
-    assert codes(text.replace("port: image", "prt: image")) == ["G301", "S102"]
+    assert codes(text.replace("port: image", "prt: image")) == ["S102", "G301"]
 
 
 def test_a_map_of_ports_is_still_one() -> None:

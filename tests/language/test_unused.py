@@ -48,4 +48,4 @@ def test_mistakes_of_layers_are_told_where_the_parameters_have_some() -> None:
 
 def test_a_layer_is_read_once() -> None:
     text = network("- relu\n- nosuch").replace("outputs: y", "outputs: y\n    more: 1")
-    assert codes(text) == ["S101", "S103"]
+    assert codes(text) == ["S103", "S101"]

@@ -14,14 +14,14 @@ Found = Callable[..., list[Diagnostic]]
     ("export", "codes"),
     [
         ("{opset: 17, precision: float16}", [Code.X701, Code.X701]),
-        ("{opset: 17, tolerance: 0}", [Code.S102, Code.X701]),
-        ("{opset: 17, verbose: true}", [Code.S101, Code.X701]),
+        ("{opset: 17, tolerance: 0}", [Code.X701, Code.S102]),
+        ("{opset: 17, verbose: true}", [Code.X701, Code.S101]),
         ("{opset: high, precision: float16}", [Code.S102, Code.X701]),
         ("{programs: predict, precision: float16}", [Code.S102, Code.X701]),
         ("{programs: [predit, 3], opset: 17}", [Code.S102, Code.X701]),
-        ("{programs: [predit, predit], opset: 17}", [Code.X701, Code.O501, Code.S102]),
-        ("{programs: [predit], tolerance: $tolerant}", [Code.E201, Code.O501]),
-        ("{programs: [predit], tolerance: -1}", [Code.S102, Code.O501]),
+        ("{programs: [predit, predit], opset: 17}", [Code.O501, Code.S102, Code.X701]),
+        ("{programs: [predit], tolerance: $tolerant}", [Code.O501, Code.E201]),
+        ("{programs: [predit], tolerance: -1}", [Code.O501, Code.S102]),
     ],
 )
 def test_all_problems_at_once(found: Found, export: str, codes: list[Code]) -> None:

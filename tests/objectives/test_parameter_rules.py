@@ -13,6 +13,7 @@ from netwright.compiler.objectives.parameter_rules import (
     Treatment,
     is_matrix,
     tensors_of,
+    trained_count,
     treatments,
 )
 from netwright.compiler.source import SourceFile
@@ -101,6 +102,17 @@ def test_the_last_rule_wins_key_by_key(graphs):
     assert found["net.norm.weight"] == Treatment(0.1, 0.0, None)
     assert found["net.norm.bias"] == Treatment(2.0, 0.0, 7)
     assert found["net.bn.running_mean"].frozen_until == 0
+
+
+def test_how_many_numbers_are_trained(graphs):
+    total = graphs["net"].parameter_count()
+    assert trained_count([], graphs) == total
+    frozen = [rule(match=["net.words.**", "net.bn.**"], freeze=Freeze())]
+    assert trained_count(frozen, graphs) == total - 7 * 8 - 2 * 8
+    assert trained_count([*frozen, rule(match="net.bn.**", freeze=Freeze(until=5))], graphs) == (
+        total - 7 * 8
+    )
+    assert trained_count([rule(match="**", freeze=Freeze())], graphs) == 0
 
 
 def test_statistics_are_chosen_by_their_own_names(graphs):

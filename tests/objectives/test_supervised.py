@@ -135,7 +135,7 @@ def test_every_independent_mistake_is_found_at_once(found):
         ("output: age", "output: years"),
         ("epochs: 2", "epochs: 2\n  steps: 3"),
     )
-    assert [d.code for d in diagnostics] == [Code.O502, Code.O501, Code.O501]
+    assert [d.code for d in diagnostics] == [Code.O501, Code.O501, Code.O502]
 
 
 def test_a_broken_field_silences_what_follows_from_it(found):

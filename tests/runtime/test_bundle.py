@@ -189,6 +189,15 @@ def test_one_symbol_has_one_size() -> None:
         assert note in caught.value.diagnostics[0].notes[0]
 
 
+@pytest.mark.parametrize("wrong", [7, -1])
+def test_ids_that_the_network_does_not_know(wrong: int) -> None:
+    ports = {"ids": Port(dtype="int64", shape=["B", 2], below=7)}
+    check_inputs({"ids": [[0, 6]]}, ports, {})
+    with pytest.raises(NetwrightError, match=f"from 0 to 6 in `ids`.* found {wrong}") as caught:
+        check_inputs({"ids": [[0, 6], [wrong, 9]]}, ports, {})
+    assert code_of(caught) is Code.B802
+
+
 def test_an_unknown_program(bundle: Path) -> None:
     with pytest.raises(NetwrightError, match="found `sample`") as caught:
         load(bundle).program("sample")

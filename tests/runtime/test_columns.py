@@ -19,25 +19,26 @@ from netwright.runtime.data.columns import (
     SubsetColumn,
 )
 from netwright.runtime.data.npz import read_npy, read_npz
+from numpy.typing import NDArray
 
 X = np.arange(60, dtype=np.int32).reshape(10, 3, 2)
 
 
-def stored(folder: Path, kind: str) -> Column:
-    """The array X as each kind of column."""
+def stored(folder: Path, kind: str, x: NDArray[Any] = X) -> Column:
+    """The array as each kind of column."""
     if kind == "memory":
-        return ArrayColumn(X)
+        return ArrayColumn(x)
     if kind == "npy":
-        np.save(folder / "x.npy", X)
+        np.save(folder / "x.npy", x)
         return read_npy(folder / "x.npy")
     if kind == "fortran":
-        np.save(folder / "x.npy", np.asfortranarray(X))
+        np.save(folder / "x.npy", np.asfortranarray(x))
         return read_npy(folder / "x.npy")
     if kind == "big endian":
-        np.save(folder / "x.npy", X.astype(">i4"))
-        return ConvertedColumn(read_npy(folder / "x.npy"), X.dtype, (3, 2))
+        np.save(folder / "x.npy", x.astype(x.dtype.newbyteorder(">")))
+        return ConvertedColumn(read_npy(folder / "x.npy"), x.dtype, x.shape[1:])
     save = np.savez if kind == "npz" else np.savez_compressed
-    save(folder / "x.npz", first=np.ones(7), x=X)
+    save(folder / "x.npz", first=np.ones(7), x=x)
     return read_npz(folder / "x.npz", ["x"])["x"]
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from netwright.compiler.objectives.training import Training
-from netwright.runtime import checkpoint, cuda_graph, worker
+from netwright.runtime import checkpoint, worker
 from netwright.runtime.distributed.world import ALONE
 from netwright.runtime.gradients import Norms
 from netwright.runtime.job import make_job
 from netwright.runtime.opening import read_data
 from netwright.runtime.plan import Plan
+from netwright.runtime.planning import cuda_graph
 from netwright.runtime.planning.choose import choose_plan
 from netwright.runtime.planning.cuda_graph import WARM_UP
 from netwright.runtime.stepper import Stepper

@@ -19,6 +19,7 @@ from netwright.runtime.export import export_run
 from netwright.runtime.files import sha256
 from netwright.runtime.goal import Goal
 from netwright.runtime.history import read_history
+from netwright.runtime.observer import Begin
 from netwright.runtime.stepper import Stepper
 from netwright.runtime.train import TrainResult, train
 from torch import Tensor
@@ -64,11 +65,38 @@ def with_tensors(**changes: Tensor) -> Callable[[Checkpoint], Checkpoint]:
 
 
 def without(name: str) -> Callable[[Checkpoint], Checkpoint]:
+    """Without the tensors whose names begin so."""
+
     def change(saved: Checkpoint) -> Checkpoint:
-        assert name in saved.tensors
-        return replace(saved, tensors={k: v for k, v in saved.tensors.items() if k != name})
+        kept = {k: v for k, v in saved.tensors.items() if not k.startswith(name)}
+        assert kept.keys() < saved.tensors.keys()
+        return replace(saved, tensors=kept)
 
     return change
+
+
+def with_more(**networks: Tensor) -> Callable[[Checkpoint], Checkpoint]:
+    """Another network, with one tensor, under `weights` or `averages`."""
+
+    def change(saved: Checkpoint) -> Checkpoint:
+        more = {part: {**getattr(saved, part), "n": {"x": t}} for part, t in networks.items()}
+        return replace(saved, **more)
+
+    return change
+
+
+def listed(change: Callable[[Checkpoint], Checkpoint]) -> Callable[[Checkpoint], Checkpoint]:
+    """A change that the list of tensors goes along with."""
+
+    def changed(saved: Checkpoint) -> Checkpoint:
+        other = change(saved)
+        return replace(other, data={**other.data, "tensors": other.tensor_names()})
+
+    return changed
+
+
+def with_list(names: object) -> Callable[[Checkpoint], Checkpoint]:
+    return lambda saved: replace(saved, data={**saved.data, "tensors": names})
 
 
 def with_weight(tensor: Tensor, part: str = "weights") -> Callable[[Checkpoint], Checkpoint]:
@@ -95,11 +123,39 @@ DAMAGES: dict[str, tuple[Callable[[Checkpoint], Checkpoint], str]] = {
     "a shorter average": (with_tensors(exp_avg=torch.zeros(3)), "[3]"),
     "wider numbers": (with_tensors(exp_avg_sq=torch.zeros(SIZE, dtype=torch.float64)), "float64"),
     "several counters": (with_tensors(step=torch.zeros(2)), "[2]"),
-    "half of a state": (without(f"{WEIGHT}exp_avg"), "not whole"),
-    "a number too many": (with_tensors(more=torch.zeros(SIZE)), "not whole"),
+    "half of a state": (listed(without(f"{WEIGHT}exp_avg_sq")), "not whole"),
+    "a number too many": (listed(with_tensors(more=torch.zeros(SIZE))), "not whole"),
     "a strange parameter": (
-        lambda saved: replace(saved, tensors={**saved.tensors, "optimizer//n.x/step": Tensor()}),
+        listed(lambda s: replace(s, tensors={**s.tensors, "optimizer//n.x/step": Tensor()})),
         "`n.x`",
+    ),
+    "a strange optimizer": (
+        listed(lambda s: replace(s, tensors={**s.tensors, "optimizer/n/x/step": Tensor()})),
+        "`optimizer/n/x/step`, which this run has no use for",
+    ),
+    "nothing of a parameter": (without(WEIGHT), f"it lacks the tensor `{WEIGHT}exp_avg`"),
+    "a tensor that is not listed": (with_tensors(more=torch.zeros(SIZE)), "does not list"),
+    "no list": (with_list(None), "does not list"),
+    "a list of anything": (with_list([[], {}, 1]), "it lacks the tensor `1`"),
+    "a network too many": (with_more(weights=torch.zeros(1)), "`weights/n/x`, which it does not"),
+    "a listed network too many": (
+        listed(with_more(weights=torch.zeros(1))),
+        "`weights/n/x`, which this run has no use for",
+    ),
+    "averages too many": (
+        listed(with_more(averages=torch.zeros(1))),
+        "`averages/n/x`, which this run has no use for",
+    ),
+    "an overflow of the optimizer": (
+        with_tensors(exp_avg_sq=torch.full(SIZE, math.inf)),
+        "`classifier.linear_0.weight (optimizer: exp_avg_sq)`",
+    ),
+    "a state without its last rewind": (
+        lambda s: replace(
+            s,
+            data={**s.data, "state": {k: v for k, v in s.data["state"].items() if k != "rewound"}},
+        ),
+        "rewound",
     ),
     "a weight of NaN": (with_weight(torch.full(SIZE, math.nan)), "NaN"),
     "an average of one number": (with_weight(torch.zeros(1), "averages"), "[1]"),
@@ -145,13 +201,34 @@ def change(run: Path, step: int, by: Callable[[Checkpoint], Checkpoint]) -> None
 
 
 def test_the_last_checkpoint_stands_in_for_a_best_one_that_is_lost(run: Path) -> None:
-    last = checkpoint.steps(run)[0]
-    change(run, last, with_state(best_step=1, best_value=0.99))
-    observer = Recorder()
+    """It is lost after the run has looked for it."""
+    last, before, *_ = checkpoint.steps(run)
+    change(run, last, with_state(best_step=before, best_value=0.99))
+
+    class Losing(Recorder):
+        def begin(self, begin: Begin) -> None:
+            shutil.rmtree(checkpoint.folder_of(run, before))
+
+    observer = Losing()
     result = train(compile_text(), output=run, resume=True, device="cpu", observer=observer)
     assert result.step == last
-    assert "the best checkpoint, that of step 1" in observer.warnings[-1]
+    assert f"the best checkpoint, that of step {before}" in observer.warnings[-1]
     assert json.loads((run / "summary.json").read_text())["chosen"] == "last"
+
+
+def test_the_best_that_is_left_takes_the_place_of_one_that_is_lost(
+    run: Path, finished: TrainResult
+) -> None:
+    change(run, checkpoint.steps(run)[0], with_state(best_step=1, best_value=0.99))
+    observer = Recorder()
+    result = train(compile_text(), output=run, resume=True, device="cpu", observer=observer)
+    assert observer.warnings == [
+        "the best checkpoint, that of step 1, can't be used (it is not there); that of step "
+        f"{finished.step} takes its place"
+    ]
+    assert result.step == finished.step
+    assert result.metrics == finished.metrics
+    assert json.loads((run / "summary.json").read_text())["chosen"] == "best"
 
 
 def test_data_that_is_no_map_is_damage(run: Path) -> None:
@@ -177,7 +254,29 @@ def test_lines_of_the_history_without_numbers_are_left_out(run: Path) -> None:
     broken = {**json.loads(lines[1]), "train": {"loss": "low"}}
     (run / "metrics.jsonl").write_text("\n".join([lines[0], json.dumps(broken), *lines[2:]]))
     assert len(read_history(run)) == len(lines) - 1
-    train(compile_text(), output=run, resume=True, device="cpu")
+    with (run / "gradients.jsonl").open("a") as file:
+        file.write("{}\n\n[]\n{")
+    observer = Recorder()
+    train(compile_text(), output=run, resume=True, device="cpu", observer=observer)
+    assert observer.warnings == [
+        "lines of `metrics.jsonl` that can't be read were left out: 1",
+        "lines of `gradients.jsonl` that can't be read were left out: 2",
+    ]
+    again = Recorder()
+    train(compile_text(), output=run, resume=True, device="cpu", observer=again)
+    assert again.warnings == []
+
+
+def test_a_line_that_a_killed_process_did_not_end_is_not_told(
+    run: Path, finished: TrainResult
+) -> None:
+    """What it wrote belongs to a step that is taken again."""
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 5, "st')
+    observer = Recorder()
+    train(compile_text(), output=run, resume=True, device="cpu", observer=observer)
+    assert observer.warnings == []
+    assert read_history(run) == read_history(finished.folder)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from netwright.compiler.diagnostics import NetwrightError
 from netwright.compiler.render import render
+from netwright.runtime.data.images import Form, ImageColumn
+from netwright.runtime.data.npz import read_npy
 from netwright.runtime.opening import read_data
 from PIL import Image
 
@@ -98,6 +101,10 @@ def f601_missing_column() -> None:
     table(TABLE.replace("age,", "Age,").replace("place", "town"))
 
 
+def f601_delimiter() -> None:
+    table(TABLE.replace(",", ";"))
+
+
 def pets(*names: str) -> None:
     for name in names:
         Path("pets", name).mkdir(parents=True)
@@ -129,6 +136,20 @@ def f602_images() -> None:
     opened(FOLDER, "{image: {augment: [{shift: 1}]}}")
 
 
+def f602_gone() -> None:
+    pets("a")
+    column = ImageColumn(Path("pets"), ["a/0.png", "a/1.png"], Form(1, 8, 8))
+    Path("pets/a/1.png").unlink()
+    column.take(np.arange(2))
+
+
+def f602_cut() -> None:
+    np.save("x.npy", np.zeros((9, 4), np.float32))
+    column = read_npy(Path("x.npy"))
+    os.truncate("x.npy", 200)
+    column.whole()
+
+
 def f602_folder() -> None:
     opened(FOLDER, "{image: {augment: [{shift: 1}]}}")
 
@@ -140,9 +161,12 @@ CASES = (
     f601_table,
     f601_missing_value,
     f601_missing_column,
+    f601_delimiter,
     f601_folders,
     f601_declared_folders,
     f602_images,
+    f602_gone,
+    f602_cut,
     f602_folder,
 )
 

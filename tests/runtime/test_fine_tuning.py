@@ -87,7 +87,22 @@ def test_frozen_layers_keep_the_weights_that_a_run_began_with(
 
 class StopAtOnce(Observer):
     def begin(self, begin: Begin) -> None:
+        self.begun = begin
         raise KeyboardInterrupt
+
+
+def test_the_heading_counts_what_is_trained(tmp_path: Path) -> None:
+    rules = (
+        "  parameters: [{match: classifier.conv.**, freeze: true}, "
+        "{match: classifier.fc.**, freeze: {until: 9}}]\n"
+    )
+    observer = StopAtOnce()
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            compile_text({"  clip_norm: 1.0\n": rules}, text=TUNED),
+            output=tmp_path / "run", device="cpu", observer=observer,
+        )  # fmt: skip
+    assert observer.begun.parameters - observer.begun.trained == 8 * 1 * 3 * 3
 
 
 def test_a_run_that_has_no_checkpoint_yet_begins_with_the_weights_again(

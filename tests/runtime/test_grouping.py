@@ -11,19 +11,9 @@ from netwright.runtime.optimizers import GroupNumbers, make_optimizer, pack_stat
 from torch import nn
 
 from ..torch_tools import compiled, networks
+from .tiny import SMALL
 
-SPEC = """\
-networks:
-  net:
-    inputs: {image: {shape: [B, 2, 4, 4]}}
-    layers:
-      - {id: conv, conv2d: {channels: 3, kernel: 3, bias: false}}
-      - {id: bn, batch_norm: {}}
-      - flatten
-      - {id: fc, linear: 4}
-    outputs: y
-"""
-GRAPHS = compiled(SPEC).graphs
+GRAPHS = compiled(SMALL).graphs
 BACKBONE = ["net.conv.**", "net.bn.**"]
 
 
@@ -47,7 +37,7 @@ def grouped(settings: Optimizer, rules: list[ParameterRule], built: dict[str, nn
 
 
 def test_without_rules_there_is_one_group() -> None:
-    built = networks(SPEC)
+    built = networks(SMALL)
     found, shown = grouped(AdamW(), [], built)
     assert shown == [
         (["conv.weight", "bn.weight", "bn.bias", "fc.weight", "fc.bias"], 0, 1.0, None)
@@ -62,7 +52,7 @@ def test_groups_follow_the_rules() -> None:
         rule(match="net.conv.**", freeze=Freeze()),
         rule(match="net.bn.**", freeze=Freeze(until=3)),
     ]
-    _, shown = grouped(Sgd(), rules, networks(SPEC))
+    _, shown = grouped(Sgd(), rules, networks(SMALL))
     assert shown == [
         (["bn.weight", "bn.bias"], 0, 1.0, 0.0),
         (["fc.weight"], 0, 10.0, None),
@@ -71,13 +61,13 @@ def test_groups_follow_the_rules() -> None:
 
 
 def test_muon_gets_the_matrices() -> None:
-    _, shown = grouped(Muon(), [], networks(SPEC))
+    _, shown = grouped(Muon(), [], networks(SMALL))
     assert shown == [
         (["conv.weight", "bn.weight", "bn.bias", "fc.bias"], 1, 1.0, None),
         (["fc.weight"], 0, 1.0, None),
     ]
     settings = Muon(exclude=["net.fc.*"])
-    assert [part for _, part, _, _ in grouped(settings, [], networks(SPEC))[1]] == [1]
+    assert [part for _, part, _, _ in grouped(settings, [], networks(SMALL))[1]] == [1]
 
 
 def train(
@@ -105,7 +95,7 @@ def snapshot(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def test_frozen_layers_stay_and_thaw() -> None:
-    built, settings = networks(SPEC), Sgd(lr=0.1, momentum=0.9)
+    built, settings = networks(SMALL), Sgd(lr=0.1, momentum=0.9)
     built["net"].train()
     rules = [rule(match=BACKBONE, freeze=Freeze(until=3))]
     freezing = Freezing(rules, GRAPHS, built)
@@ -127,7 +117,7 @@ def test_frozen_layers_stay_and_thaw() -> None:
 def test_resuming_around_a_thaw_gives_the_same_bits(settings: Optimizer) -> None:
     rules = [rule(match=BACKBONE, freeze=Freeze(until=3)), rule(kind="bias", lr_factor=0.5)]
     for stop in (2, 3, 4):
-        whole, resumed = networks(SPEC), networks(SPEC)
+        whole, resumed = networks(SMALL), networks(SMALL)
         whole["net"].train()
         resumed["net"].train()
         states = []
@@ -146,7 +136,7 @@ def test_resuming_around_a_thaw_gives_the_same_bits(settings: Optimizer) -> None
 
 
 def test_going_back_freezes_again() -> None:
-    built = networks(SPEC)
+    built = networks(SMALL)
     freezing = Freezing([rule(match=BACKBONE, freeze=Freeze(until=3))], GRAPHS, built)
     freezing.at(4)
     built["net"].get_parameter("conv.weight").grad = torch.ones(3, 2, 3, 3)
@@ -157,7 +147,7 @@ def test_going_back_freezes_again() -> None:
 
 
 def test_frozen_batch_norm_uses_its_statistics() -> None:
-    built = networks(SPEC)
+    built = networks(SMALL)
     built["net"].train()
     freezing = Freezing([rule(match=BACKBONE, freeze=Freeze(until=2))], GRAPHS, built)
     freezing.at(0)
@@ -168,7 +158,7 @@ def test_frozen_batch_norm_uses_its_statistics() -> None:
 
 
 def test_freezing_weights_alone_leaves_the_statistics_moving() -> None:
-    built = networks(SPEC)
+    built = networks(SMALL)
     built["net"].train()
     Freezing([rule(match="net.bn.weight", freeze=Freeze())], GRAPHS, built).at(0)
     assert built["net"].get_submodule("bn").training

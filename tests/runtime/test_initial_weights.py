@@ -25,22 +25,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..torch_tools import compiled
+from .tiny import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDENS = Path(__file__).parent / "messages"
-SPEC = """\
-networks:
-  net:
-    inputs: {image: {shape: [B, 2, 4, 4]}}
-    layers:
-      - {id: conv, conv2d: {channels: 3, kernel: 3, bias: false}}
-      - {id: bn, batch_norm: {}}
-      - flatten
-      - {id: fc, linear: 4}
-    outputs: y
-"""
-COMPILATION = compiled(SPEC)
-PAIR = compiled(SPEC + SPEC.removeprefix("networks:\n").replace("net:", "other:"))
+COMPILATION = compiled(SMALL)
+PAIR = compiled(SMALL + SMALL.removeprefix("networks:\n").replace("net:", "other:"))
 
 Change = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 

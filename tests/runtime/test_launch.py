@@ -149,6 +149,16 @@ def test_options_that_do_not_go_together(tmp_path: Path, monkeypatch: pytest.Mon
     assert "`run` takes one process" in result.output
 
 
+def test_more_processes_than_a_machine_bears(tmp_path: Path) -> None:
+    """Two hundred of them took a machine of two cores down."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    result = CliRunner().invoke(cli, ["train", str(tmp_path / "spec.yaml"), "--nproc", "100000"])
+    assert result.exit_code == 1
+    assert "error[R905]: expected at most" in result.output
+    assert "found `--nproc 100000`" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("codes", "stopped"),
     [

@@ -13,14 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from netwright.compiler.diagnostics import NetwrightError
 from netwright.compiler.render import render
 from netwright.runtime import checkpoint
 from netwright.runtime.data.idx import read_idx
 from netwright.runtime.export import export_run
+from netwright.runtime.observer import Observer
 from netwright.runtime.session import load
 from netwright.runtime.train import TrainResult, train
+from netwright.runtime.trainer import Trainer
 
+from .test_trainer import stepper_of
 from .tiny import SPEC, compile_text
 
 GOLDENS = Path(__file__).parent / "messages"
@@ -69,8 +73,22 @@ def r901_damaged() -> None:
     train(compile_text(), output=Path("run"), resume=True)
 
 
+def r901_format() -> None:
+    for step in checkpoint.steps(Path("run")):
+        manifest = checkpoint.folder_of(Path("run"), step) / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 2'))
+    train(compile_text(), output=Path("run"), resume=True)
+
+
 def r902() -> None:
     train(compile_text({"epochs: 4": "epochs: 9"}), output=Path("run"), resume=True)
+
+
+def r902_data() -> None:
+    compilation = compile_text({"epochs: 4": "steps: 2"}, text=NPZ)
+    for label in (np.arange(60) % 10, np.arange(60) % 9):
+        np.savez("digits.npz", image=np.zeros((60, 8, 8), np.uint8), label=label)
+        train(compilation, output=Path("new"), device="cpu", resume=Path("new").exists())
 
 
 def r903() -> None:
@@ -93,6 +111,13 @@ def r904() -> None:
     train(compile_text(changes), output=Path("new"), device="cpu")
 
 
+def r904_start() -> None:
+    job = stepper_of({}, Path("new")).job
+    with torch.no_grad():
+        job.objective.networks["classifier"].get_parameter("linear_0.bias").fill_(torch.nan)
+    Trainer(job, Observer()).train()
+
+
 def r906() -> None:
     changes = {"width: 8": "width: 2000000000", "kernel: 3": "kernel: 9999"}  # no machine has this
     train(compile_text(changes), output=Path("new"), device="cpu")
@@ -106,11 +131,14 @@ CASES = (
     b802,
     r901,
     r901_damaged,
+    r901_format,
     r902,
+    r902_data,
     r903,
     r903_other_content,
     r903_foreign,
     r904,
+    r904_start,
     r906,
 )
 

@@ -19,6 +19,7 @@ BEGIN = Begin(
     device="cpu",
     precision="fp32",
     parameters=94186,
+    trained=94186,
     samples=1437,
     epochs=2,
     total_steps=44,
@@ -52,6 +53,12 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
         "1,234 samples/s  1:01  best so far",
         "warning: careful [not markup]",
     ]
+
+
+def test_the_heading_tells_of_frozen_parameters() -> None:
+    stream = io.StringIO()
+    observer_for(stream).begin(replace(BEGIN, trained=650))
+    assert "digits: 94,186 parameters, 650 trained, 1,437 samples" in stream.getvalue()
 
 
 @pytest.mark.parametrize(

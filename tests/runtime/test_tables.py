@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,44 @@ def test_what_is_no_number(tmp_path: Path) -> None:
     write(tmp_path, "csv", [*ROWS, (1e300, 1.0, "low", "")])
     [found] = wrong(tmp_path, "csv")
     assert "found inf in row 11 of `a`" in found.message
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, float("inf"), 2.0**63])
+@pytest.mark.filterwarnings("error")
+def test_labels_beyond_all_whole_numbers(value: float, tmp_path: Path) -> None:
+    fields = {"label": Field(below=2)}
+    write(tmp_path, "csv", [(1, 1.0, 1, ""), (1, 1.0, repr(value), "")])
+    [found] = wrong(tmp_path, "csv", fields)
+    assert "whole numbers that int64 holds in column `income` of `a`" in found.message
+    assert f"found {value:g} in row 2" in found.message
+    parquet(tmp_path, age=[1.0, 1.0], hours=[1.0, 1.0], income=[1.0, value])
+    [same] = wrong(tmp_path, "parquet", fields)
+    assert same == found
+
+
+@pytest.mark.parametrize(
+    ("mark", "header", "words"),
+    [
+        (";", "age;hours;income", "expected `,` between the columns of `{0}`, found `;`"),
+        ("\t", "age\thours\tincome", "expected `,` between the columns of `{0}`, found tabs"),
+        ("|", "Alter|Stunden|Lohn", "expected `,` between the columns of `{0}`, found `|`"),
+    ],
+)
+def test_another_delimiter(mark: str, header: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(f"{header}\n" + mark.join("123") + "\n")
+    [found] = wrong(tmp_path, "csv")
+    assert found.code is Code.F601
+    assert found.message == words.format(tmp_path / "a")
+    assert found.help == f"write `delimiter: {json.dumps(mark)}` in the source `csv`"
+    write(tmp_path, "csv", ROWS)
+    [found] = wrong(tmp_path, "csv", delimiter=mark)
+    assert found.message.endswith("found `,`")
+
+
+def test_a_column_that_is_no_column_under_any_delimiter(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("wages\n1\n")
+    found = wrong(tmp_path, "csv")
+    assert {d.message.split("`")[1] for d in found} == {"age", "hours", "income"}
 
 
 def test_csv_files_as_people_write_them(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_resumed_run_goes_on_in_the_same_curves(tmp_path: Path) -> None:
 
 def begun(folder: Path, step: int = 0) -> Begin:
     return Begin(
-        name="x", folder=folder, device="cpu", precision="fp32", parameters=1, samples=1,
+        name="x", folder=folder, device="cpu", precision="fp32", parameters=1, trained=1, samples=1,
         epochs=4, total_steps=20, steps_per_epoch=5, step=step,
     )  # fmt: skip
 

@@ -19,8 +19,10 @@ import numpy as np
 import pytest
 import torch
 from netwright.compiler.diagnostics import Code, NetwrightError
+from netwright.compiler.driver import compile_spec
 from netwright.runtime import checkpoint, trainer
 from netwright.runtime.history import read_history
+from netwright.runtime.lock import LOCK, run_lock
 from netwright.runtime.observer import Begin, EpochEnd, Observer, Progress
 from netwright.runtime.train import TrainResult, train
 from safetensors.torch import load_file
@@ -244,6 +246,69 @@ def test_resuming_nothing(given: bool, tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(NetwrightError) as caught:
         train(compile_text(), output=tmp_path if given else None, resume=True)
     assert code_of(caught) is Code.R901
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """What stands in a folder, and since when."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_run_that_another_process_trains_is_neither_read_nor_written(
+    finished: TrainResult, tmp_path: Path
+) -> None:
+    """What else is wrong with it is not looked at: another spec, a damaged record, no plan."""
+    run = shutil.copytree(finished.folder, tmp_path / "run")
+    for name in ("plan.json", "spec.yaml", "model.py"):
+        (run / name).unlink()
+    (run / "run.json").write_text("{")
+    with run_lock(run, pytest.fail):
+        before = contents(run)
+        with pytest.raises(NetwrightError, match="expected a run that nobody trains") as caught:
+            train(compile_text({"epochs: 4": "epochs: 9"}), output=run, resume=True, device="cpu")
+        assert contents(run) == before
+    assert code_of(caught) is Code.R903
+
+
+def test_a_refused_run_keeps_no_lock(finished: TrainResult, tmp_path: Path) -> None:
+    run = shutil.copytree(finished.folder, tmp_path / "run")
+    with pytest.raises(NetwrightError) as caught:
+        train(compile_text({"epochs: 4": "epochs: 9"}), output=run, resume=True, device="cpu")
+    assert code_of(caught) is Code.R902
+    assert not (run / LOCK).exists()
+
+
+def test_damaged_texts_of_a_run_are_written_again(finished: TrainResult, tmp_path: Path) -> None:
+    run = shutil.copytree(finished.folder, tmp_path / "run")
+    spec, source = (run / "spec.yaml").read_bytes(), (run / "model.py").read_bytes()
+    (run / "spec.yaml").write_bytes(b"\xff" + spec)
+    (run / "model.py").unlink()
+    observer = Recorder()
+    train(compile_text(), output=run, resume=True, device="cpu", observer=observer)
+    assert (run / "spec.yaml").read_bytes() == spec
+    assert (run / "model.py").read_bytes() == source
+    assert (run / "spec.yaml.changed").read_bytes() == b"\xff" + spec
+    assert observer.warnings == [
+        f"`{run / 'spec.yaml'}` was not as the run wrote it, and is now `spec.yaml.changed`; "
+        "it is written again",
+        f"`{run / 'model.py'}` was missing; it is written again",
+    ]
+    again = Recorder()
+    train(compile_text(), output=run, resume=True, device="cpu", observer=again)
+    assert again.warnings == []
+
+
+def test_a_source_that_names_the_spec_otherwise_is_left_alone(
+    finished: TrainResult, tmp_path: Path
+) -> None:
+    """The same spec, from the run's own folder: `model.py` names the file that it came from."""
+    run = shutil.copytree(finished.folder, tmp_path / "run")
+    source, observer = (run / "model.py").read_bytes(), Recorder()
+    own = compile_spec(run / "spec.yaml")
+    assert own.source.encode() != source
+    train(own, output=run, resume=True, device="cpu", observer=observer)
+    assert (run / "model.py").read_bytes() == source
+    assert observer.warnings == []
 
 
 def test_runs_are_numbered_and_the_newest_is_resumed(

@@ -13,11 +13,13 @@ from netwright.runtime.export import export_run
 from netwright.runtime.gradient_log import read_gradients
 from netwright.runtime.history import read_history
 from netwright.runtime.job import make_job
+from netwright.runtime.measure import measure
 from netwright.runtime.opening import read_data
 from netwright.runtime.planning.choose import choose_plan
 from netwright.runtime.session import load
 from netwright.runtime.stepper import Stepper
 from netwright.runtime.train import TrainResult, train
+from netwright.runtime.weights import restore
 from safetensors.torch import load_file
 
 from .test_train import Recorder, assert_same, code_of, stop_at, weights_of
@@ -241,6 +243,56 @@ def test_divergence_names_a_weight_that_an_update_broke(tmp_path: Path) -> None:
     assert "is not finite after step 1" in caught.value.diagnostics[0].notes[0]
 
 
+def test_an_overflow_of_the_optimizer_is_divergence(tmp_path: Path) -> None:
+    """The second moments become infinite, so that no update moves anything: the loss is finite."""
+    changes = {
+        "losses: [{cross_entropy: {output: logits, target: label}}]": (
+            "losses: [{cross_entropy: {output: logits, target: label}, weight: 1e25}]"
+        ),
+        "  clip_norm: 1.0\n": "",
+        "epochs: 4": "steps: 5",
+    }
+    with pytest.raises(NetwrightError) as caught:
+        run(tmp_path, changes)
+    assert code_of(caught) is Code.R904
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.message == (
+        "expected finite numbers in `classifier.conv2d_0.weight (optimizer: exp_avg_sq)`, found "
+        "NaN or infinity after step 5"
+    )
+    assert "(optimizer: exp_avg_sq)` is not finite after step 1" in diagnostic.notes[0]
+    assert checkpoint.steps(tmp_path / "run") == [0]
+
+
+def test_weights_that_are_not_finite_from_the_start(tmp_path: Path) -> None:
+    """As an operator of a plug-in may begin: what a spec can ask for is finite."""
+    job = stepper_of({}, tmp_path).job
+    with torch.no_grad():
+        job.objective.networks["classifier"].get_parameter("linear_0.weight")[3, 4] = torch.inf
+    with pytest.raises(NetwrightError) as caught:
+        trainer.Trainer(job, Recorder()).train()
+    assert code_of(caught) is Code.R904
+    diagnostic = caught.value.diagnostics[0]
+    assert "to begin with" in diagnostic.message
+    assert diagnostic.span
+    assert "linear: 10" in compile_text().file.text.splitlines()[diagnostic.span.line - 1]
+    assert checkpoint.steps(tmp_path) == []
+
+
+def test_figures_are_those_of_the_stored_weights(tmp_path: Path) -> None:
+    """Bit for bit, though they were measured on what was trained: averages, where there are any."""
+    for name, changes in (("plain", {}), ("averages", {"clip_norm: 1.0": "ema: 0.9"})):
+        short = {**changes, "  checkpoint: {best: accuracy}\n": "", "epochs: 4": "steps: 20"}
+        result = run(tmp_path, short, name)
+        job = stepper_of(short, result.folder).job
+        stored = checkpoint.load_weights(result.folder, result.step)
+        restore(job.graphs, job.objective.networks, stored, result.folder)
+        for part, batches in (("validation", job.validation), ("test", job.test)):
+            assert batches
+            found = measure(job.objective, batches, 128, job.figures(), result.step, job.world)
+            assert found == result.metrics[part]
+
+
 def test_a_rewind_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:
     rewind = "on_divergence: {action: rewind, lr_factor: 1e-16, most: 2}"
     observer = Recorder()
@@ -259,9 +311,10 @@ def test_a_rewind_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:
     assert data["state"]["rewinds"] == 2
 
 
-def test_too_many_rewinds_end_the_run(tmp_path: Path) -> None:
-    rewind = "on_divergence: {action: rewind, lr_factor: 0.9, most: 2}"
+@pytest.mark.parametrize(("most", "times"), [(1, "once"), (2, "2 times")])
+def test_too_many_rewinds_end_the_run(most: int, times: str, tmp_path: Path) -> None:
+    rewind = f"on_divergence: {{action: rewind, lr_factor: 0.9, most: {most}}}"
     with pytest.raises(NetwrightError) as caught:
         run(tmp_path, {**WILD, "epochs: 4": f"epochs: 2\n  {rewind}"})
     assert code_of(caught) is Code.R904
-    assert "the run was rewound 2 times before" in caught.value.diagnostics[0].notes
+    assert f"the run was rewound {times} before" in caught.value.diagnostics[0].notes

@@ -1,4 +1,4 @@
-"""A small spec for tests of the runtime, and how tests compile it."""
+"""Small specs for tests of the runtime, and how tests compile them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ training:
   clip_norm: 1.0
   checkpoint: {best: accuracy}
 """
+
+SMALL = """\
+networks:
+  net:
+    inputs: {image: {shape: [B, 2, 4, 4]}}
+    layers:
+      - {id: conv, conv2d: {channels: 3, kernel: 3, bias: false}}
+      - {id: bn, batch_norm: {}}
+      - flatten
+      - {id: fc, linear: 4}
+    outputs: y
+"""
+"""A network with convolution, normalisation and a linear layer, for what needs no data."""
 
 
 def compile_text(
