@@ -373,7 +373,7 @@ def ops(name: str | None) -> None:
     from .compiler.docstrings import first_sentence
     from .compiler.ops.base import REGISTRY
     from .compiler.reference import families, operator_page
-    from .compiler.suggest import did_you_mean
+    from .compiler.suggest import did_you_mean, word_help
 
     if name is None:
         for family, operators in families().items():
@@ -383,7 +383,8 @@ def ops(name: str | None) -> None:
         return
     if name not in REGISTRY:
         alike = [operator for operator in REGISTRY if name.lower() in operator]
-        step = did_you_mean(name, alike or REGISTRY, "operator")
+        find = did_you_mean if alike else word_help
+        step = find(name, alike or REGISTRY, "operator")
         raise click.BadParameter(f"no operator `{name}`: {step}", param_hint="NAME")
     click.echo(operator_page(REGISTRY[name]), nl=False)
 
@@ -396,13 +397,13 @@ def ops(name: str | None) -> None:
 def settings(name: str | None) -> None:
     """List the settings of a spec's sections beside its networks, or show those of one name."""
     from .compiler.settings import terminal
-    from .compiler.suggest import did_you_mean
+    from .compiler.suggest import word_help
 
     if name is None:
         click.echo("\n".join(terminal.listing()))
         return
     if name not in terminal.names():
-        step = did_you_mean(name, terminal.names(), "setting")
+        step = word_help(name, terminal.names(), "setting")
         raise click.BadParameter(f"no setting `{name}`: {step}", param_hint="NAME")
     click.echo("\n".join(terminal.shown(name, min(100, _terminal_width()))))
 
@@ -593,14 +594,14 @@ def _launch(
 
     if is_joined():
         raise click.UsageError("torchrun has started the processes already: leave --nproc out")
-    check_processes(processes)
     compilation = compiled(asked.spec, choices, shows=False)  # the first of them shows warnings
+    check_processes(processes, compilation.spec.training)
     folder = choose_folder(compilation, output, resume=resume)
     words = asked.words() + (["--data-dir", str(data_dir)] if data_dir else [])
     words += ["-o", str(folder), *(["--resume"] if resume else [])]
     code = launch(
         Launch(words, folder, processes, restarts),
-        lambda text: click.echo(f"warning: {text}", err=True),
+        warn,
     )
     if code:
         raise SystemExit(code)
@@ -644,8 +645,15 @@ def _display(*, tensorboard: bool, world: World) -> Observer:
     return Together(TensorBoard(), observer_for(sys.stderr))
 
 
+def warn(text: str) -> None:
+    """Tell what a user must not miss beside what a command prints."""
+    click.echo(f"warning: {text}", err=True)
+
+
 def _figures(figures: Any) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    from .runtime.number_text import figures_text
+
+    return figures_text(figures, ", ")
 
 
 @cli.command(
@@ -670,7 +678,7 @@ def evaluate(
     from .runtime.evaluate import evaluate as measure
 
     load_plugins(plugins)
-    figures = measure(source, split=split, data_dir=data_dir, device=device)
+    figures = measure(source, split=split, data_dir=data_dir, device=device, warn=warn)
     click.echo(f"{split}: {_figures(figures)}")
 
 
@@ -701,28 +709,35 @@ def export(
         output=output,
         opset=opset,
         with_weights=with_weights,
+        warn=warn,
     )
     for line in result.lines():
         click.echo(line)
 
 
 @cli.command(
-    short_help="Run a bundle on images, npy or npz files.",
+    short_help="Run a bundle on tables, images, npy or npz files.",
     epilog=example("netwright predict runs/digits_cnn-1/bundle digit.png"),
 )
 @click.argument("bundle", type=EXISTING)
 @click.argument("inputs", nargs=-1, required=True, type=EXISTING)
 @click.option("--program", default="predict", show_default=True, help="Which program to run.")
-@click.option("-o", "--output", type=NEW, help="Write the results as npz instead of printing them.")
+@click.option("-o", "--output", type=NEW, help="Write the results to a .csv or .npz file instead.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 def predict(
     bundle: Path, inputs: tuple[Path, ...], program: str, output: Path | None, device: Any
 ) -> None:
-    """Run a bundle on images, npy or npz files; neither torch nor the spec is needed."""
-    from .runtime.predict import predict_files
+    """Run a bundle on files of the kinds it was trained on, and on npy and npz files.
 
-    def warn(text: str) -> None:
-        click.echo(f"warning: {text}", err=True)
+    Tables are read as in training, images resized as in training, and folders searched for images.
+    Neither torch nor the spec is needed.
+    """
+    from .runtime.predict import predict_files
+    from .runtime.result_files import ENDINGS
+
+    if output and output.suffix.lower() not in ENDINGS:
+        names = " or ".join(ENDINGS)
+        raise click.BadParameter(f"expected a name with {names}, found {output}", param_hint="-o")
 
     for line in predict_files(
         bundle, inputs, program=program, output=output, device=device, warn=warn

@@ -13,6 +13,7 @@ from .fixes import apply_fixes
 from .ir.graph import Graph
 from .ir.verifier import verify
 from .language.loader import load, read_source
+from .language.meaning import meaning
 from .language.param_values import write_value
 from .language.params import Choices
 from .language.spec import Spec, SpecReader
@@ -80,11 +81,13 @@ class Compilation:
 
     @cached_property
     def spec_hash(self) -> str:
-        """sha256 of the resolved spec and of every library that it imports, in hexadecimal."""
-        digest = hashlib.sha256(self.resolved.encode())
-        for text in self.spec.imported:
-            digest.update(text.encode())
-        return digest.hexdigest()
+        """sha256 of what the resolved spec and every library that it imports say, in hexadecimal.
+
+        Layout and comments do not count; see language/meaning.py.
+        """
+        texts = [self.resolved, *self.spec.imported]
+        meanings = [meaning(SourceFile(self.file.name, text)) for text in texts]
+        return hashlib.sha256("\n".join(meanings).encode()).hexdigest()
 
     @property
     def libraries(self) -> dict[str, str]:

@@ -65,6 +65,19 @@ def word_help(name: str, words: Iterable[str], what: str = "key") -> str:
     return did_you_mean(name, known, what)
 
 
+NO_SIZE = ("None", "none", "null", "N", "n", "bs", "batch", "batch_size", "-1", "?")
+"""What other tools write for a size that is not fixed, most often the batch."""
+
+
+def size_help(name: str, axis: int) -> str:
+    """The help text for a size that does not exist. axis: its place in the shape."""
+    if axis == 0:
+        return "write `B` for the batch"
+    if name in NO_SIZE:
+        return "give a size that varies a name, such as `T`, and declare it: `dims: {T: {min: 1}}`"
+    return f"declare it: `dims: {{{name}: {{min: 1}}}}`; `B` is the batch"
+
+
 def listing(names: Iterable[str], limit: int = LISTED) -> str:
     """`a`, `b` and 3 more."""
     quoted = [f"`{name}`" for name in names]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Manifest
-from .session import Arrays
+from .input_checks import Arrays
 
 Array = NDArray[Any]
 
@@ -29,15 +29,20 @@ def answer_lines(results: Arrays, manifest: Manifest) -> Iterator[str]:
     Args:
         results: output -> array [N, ...].
     """
-    chances = manifest.probabilities
-    hidden = {chances[name].scores for name in results if name in chances}
-    shown = {name: values for name, values in results.items() if name not in hidden}
+    shown = shown_outputs(results, manifest)
     for index in range(len(next(iter(results.values())))):
         told = (
             _answer(name, values[index], manifest, alone=len(shown) == 1)
             for name, values in shown.items()
         )
         yield "; ".join(told)
+
+
+def shown_outputs(results: Arrays, manifest: Manifest) -> Arrays:
+    """The outputs without those scores whose probabilities are among them."""
+    chances = manifest.probabilities
+    hidden = {chances[name].scores for name in results if name in chances}
+    return {name: values for name, values in results.items() if name not in hidden}
 
 
 def _answer(name: str, values: Array, manifest: Manifest, *, alone: bool) -> str:
@@ -48,11 +53,11 @@ def _answer(name: str, values: Array, manifest: Manifest, *, alone: bool) -> str
     title = "" if alone else f"{found.scores} "
     if not found.exclusive:
         return title + _questions(values)
-    names = _names(manifest.labels, name, len(values))
+    names = class_names(manifest.labels, name, len(values))
     return title + (_classes(values, names) if values.ndim == 1 else _places(values, names))
 
 
-def _names(labels: Mapping[str, Sequence[str]], output: str, count: int) -> Sequence[str]:
+def class_names(labels: Mapping[str, Sequence[str]], output: str, count: int) -> Sequence[str]:
     """The names of an output's classes; without names, or other than so many, their numbers."""
     known = labels.get(output, ())
     return known if len(known) == count else [f"class {index}" for index in range(count)]

@@ -21,12 +21,18 @@ from numpy.typing import NDArray
 LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 """What stands before each member of a zip; its last two numbers are lengths of what follows it."""
 
+PICKLED = "it holds pickled objects, which are refused: allow_pickle=False"
+
 ENCRYPTED = 1
 """The bit of a member's flags that says so."""
 
 
 class DamagedArrays(Exception):  # noqa: N818 - a finding; the caller decides how to tell it
     """Why a file of arrays can't be used."""
+
+
+class PickledArrays(DamagedArrays):
+    """An array of Python objects, which is not read: a pickle can run any code."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ def _stored(file: IO[bytes], end: int) -> Stored:
         raise DamagedArrays(f"its format has the version {version}, which has named elements")
     shape, fortran, dtype = readers[version](file)
     if dtype.hasobject:
-        raise DamagedArrays("it holds pickled objects, which are refused: allow_pickle=False")
+        raise PickledArrays(PICKLED)
     offset, size = file.tell(), dtype.itemsize * math.prod(shape)
     if offset + size > end:
         raise DamagedArrays(
@@ -147,4 +153,6 @@ def _reading() -> Iterator[None]:
     except (DamagedArrays, OSError, MemoryError):
         raise
     except Exception as error:
+        if "allow_pickle" in str(error):  # numpy's own refusal, of a compressed array
+            raise PickledArrays(PICKLED) from error
         raise DamagedArrays(str(error) or type(error).__name__) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -24,6 +24,9 @@ from .files import inner_path, read_json, sha256
 
 FORMAT = 1
 """The version of the layout that this code writes and reads."""
+
+BUNDLE = "bundle"
+"""The folder of a run's bundle, unless another is asked for."""
 
 MANIFEST = "manifest.json"
 SPEC = "spec.yaml"
@@ -54,12 +57,14 @@ class Port(Strict):
     shape: numbers, names of symbols (`B`), and for outputs printed formulas (`2*H`).
     range: the smallest and largest value of an input, where the spec says so.
     below: an input's labels or ids are from 0 to less than this.
+    classes: the names of the labels 0, 1, 2, ... of an input.
     """
 
     dtype: str = Field(pattern=r"^(float(16|32|64)|bfloat16|int(32|64)|uint8|bool)$")
     shape: list[int | str]
     range: list[float] | None = Field(default=None, min_length=2, max_length=2)
     below: int | None = Field(default=None, ge=1)
+    classes: list[str] | None = Field(default=None, min_length=1)
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -104,13 +109,55 @@ class Probabilities(Strict):
     exclusive: bool
 
 
+class ImageForm(Strict):
+    """What training made of every image file: size (height, width), fit and mode as in the spec."""
+
+    size: list[Annotated[int, Field(ge=1)]] = Field(min_length=2, max_length=2)
+    fit: Literal["resize", "crop", "pad"]
+    mode: Literal["rgb", "grey"]
+
+
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class TableForm(Strict):
+    """Where inputs stand in a table.
+
+    columns: input -> its column, or columns side by side.
+    delimiter, decimal: of CSV files.
+    missing: what training did about rows that lack a value; a number stands in its place.
+    """
+
+    columns: dict[str, ColumnName | Annotated[list[ColumnName], Field(min_length=1)]]
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+    missing: Literal["error", "drop"] | float = "error"
+
+
+class Reading(Strict):
+    """How files become inputs, which is how they became samples in training.
+
+    source: what the spec calls the kind of its data: `csv`, `image_folder`; empty if unknown.
+    images: inputs that were image files. table: where they were columns.
+    arrays: input -> its array in `.npz` files, where their names differ.
+    """
+
+    source: str = ""
+    images: dict[str, ImageForm] = {}
+    table: TableForm | None = None
+    arrays: dict[str, str] = {}
+
+
 class Manifest(Strict):
     """The content of `manifest.json`.
 
     files: every file but the manifest itself. symbols: bounds of the symbolic sizes.
+    reading: how files become inputs.
     labels: output -> the names of its classes, in order. probabilities: outputs that are such.
     parity: how torch and ONNX Runtime were compared. metrics: measured before the export.
     step: of the checkpoint that was exported, for losses whose weights change over time.
+    total_steps: those that the run planned; None where that is not known.
+    outcome: how the run came to its end, in words; empty where no run is known.
     versions: what made the bundle.
     """
 
@@ -121,11 +168,14 @@ class Manifest(Strict):
     files: dict[str, FileRecord]
     programs: dict[str, Program]
     symbols: dict[str, Bounds] = {}
+    reading: Reading = Reading()
     labels: dict[str, list[str]] = {}
     probabilities: dict[str, Probabilities] = {}
     parity: dict[str, Any] = {}
     metrics: Metrics = {}
     step: int = Field(default=0, ge=0)
+    total_steps: int | None = Field(default=None, ge=0)
+    outcome: str = ""
     versions: dict[str, str] = {}
 
 
@@ -157,6 +207,14 @@ def open_bundle(folder: Path) -> OpenedBundle:
     return OpenedBundle(folder, manifest)
 
 
+def _bundle_of(folder: Path) -> str:
+    """The next step for a folder that is no bundle: it may be the run that has one."""
+    own = folder / BUNDLE
+    if is_bundle(own):
+        return f"name the bundle in it: `{own}`"
+    return "make one with `netwright export`"
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest alone, without looking at the files it names."""
     path = folder / MANIFEST
@@ -166,7 +224,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise failure(
             Code.B801,
             f"expected a bundle, found no `{MANIFEST}` in `{folder}`",
-            help="make one with `netwright export`",
+            help=_bundle_of(folder),
         )
     try:
         if path.stat().st_size > LARGEST_MANIFEST:

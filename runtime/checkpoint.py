@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,6 +288,15 @@ def broken(folder: Path, reason: Damaged) -> NetwrightError:
     return failure(
         Code.R901, f"the checkpoint `{folder}` can't be used: {reason}", help=reason.help
     )
+
+
+@contextmanager
+def taken_back(saved: Checkpoint) -> Iterator[None]:
+    """Within, a checkpoint that turns out to be damaged is an error: R901."""
+    try:
+        yield
+    except Damaged as reason:
+        raise broken(saved.folder, reason) from reason
 
 
 def prune(run: Path, keep: Iterable[int]) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ..compiler.driver import Compilation
-from ..compiler.objectives.fields import Field, Normalize
+from ..compiler.objectives.fields import Field
 from ..compiler.objectives.table_sources import Table
 from ..compiler.source import Span
 from ..compiler.summary import short_number
 from .data.columns import count
 from .data.dataset import Dataset, Part
+from .data.normalizing import fitting_normalize, is_split, transformed
 from .data.spelling import flow
 from .data.statistics import Numbers, class_counts, is_looked_at_whole, looked_at, numbers, repeats
 from .memory import enough_memory
@@ -29,12 +29,6 @@ BAR = 32
 
 LISTED = 24
 """Up to this many classes or columns, each has a line."""
-
-MOST_APART = 64
-"""Up to this many channels or columns are normalized each by its own mean."""
-
-NEAR = 0.05
-"""How far mean and deviation may be from 0 and 1 to count as normalized."""
 
 ENDS = 5
 """Of more classes, so many of the most and of the least frequent have one."""
@@ -147,14 +141,14 @@ class _Teller:
             yield from self._labels(name, field, field.class_total)
             return
         column = self._train[name]
-        by_axis = _is_split(column.shape, field)
+        by_axis = is_split(column.shape, field)
         found = numbers(column, along=by_axis)
         span = f"values from {_number(found.low)} to {_number(found.high)}"
         yield f"  {span}, {_moments(*found.whole())}"
         if by_axis:
             yield from self._by_axis(name, found)
         if field.is_transformed:
-            yield f"  the network sees {_moments(*_transformed(field, found).whole())}"
+            yield f"  the network sees {_moments(*transformed(field, found).whole())}"
         if column.dtype.kind == "f" or column.dtype == np.uint8:
             self._suggest(name, field, found)
 
@@ -170,18 +164,9 @@ class _Teller:
             yield f"  and {len(rows) - LISTED:,} more"
 
     def _suggest(self, name: str, field: Field, found: Numbers) -> None:
-        """The `normalize` that fits, in the units that it wants, unless the field has it."""
-        mean, std = _transformed(field, found).whole()
-        if abs(mean) < NEAR and abs(std - 1) < NEAR:
-            return
-        plain = field.model_copy(
-            update={"scale": None, "normalize": Normalize(mean=[0.0], std=[1.0])}
-        )
-        units = _transformed(plain, found)
-        stds = np.where(units.std > 0, units.std, 1.0)  # a constant can't be stretched
-        rule = {"mean": _plain(units.mean), "std": _plain(stds)}
-        if (units.std > 0).any():
-            self._suggestions.append(f"{name}: {flow({'normalize': rule})}")
+        rule = fitting_normalize(field, found)
+        if rule is not None:
+            self._suggestions.append(f"{name}: {rule}")
 
     def _labels(self, name: str, field: Field, total: int) -> Iterator[str]:
         counts = class_counts(self._train[name], total)
@@ -225,31 +210,12 @@ def _samples(number: int, part: str) -> str:
     return f"{number:,} {part} samples" if number != 1 else f"1 {part} sample"
 
 
-def _is_split(shape: Sequence[int], field: Field) -> bool:
-    """Whether the values have channels or columns that `normalize` may treat apart."""
-    fixed = field.rank > 1 and isinstance((field.shape or ["B", "T"])[1], int)
-    return fixed and 1 < shape[1] <= MOST_APART
-
-
-def _transformed(field: Field, found: Numbers) -> Numbers:
-    """What the rule of a field makes of mean and deviation."""
-    shift, factor = (np.array(values) for values in field.affine())
-    squeezed = (shift[0], factor[0]) if len(shift) == 1 else (shift, factor)
-    means = (found.mean - squeezed[0]) * squeezed[1]
-    return Numbers(found.low, found.high, np.asarray(means), np.abs(found.std * squeezed[1]))
-
-
 def _moments(mean: float, std: float) -> str:
     return f"mean {_number(mean)}, deviation {_number(std)}"
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-
-
-def _plain(values: NDArray[np.float64]) -> float | list[float]:
-    found: float | list[float] = values.tolist()
-    return found
 
 
 def _table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.ir.graph import Graph
 from ..compiler.source import Span
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, taken_back
 from .snapshot import first_bad_tensor
 from .stepper import Stepper
 
@@ -72,7 +72,8 @@ def locate(stepper: Stepper, diverged: Diverged, saved: Checkpoint) -> Place:
 
     The stepper's weights are of no use afterwards.
     """
-    stepper.restore(saved)
+    with taken_back(saved):
+        stepper.restore(saved)
     if diverged.step - stepper.state.step > REPEATED_STEPS:
         return Place(
             f"its layers were not looked at: that would repeat {diverged.step - stepper.state.step}"

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..compiler.diagnostics import Code, failure
+from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation, compile_spec
 from .bundle import SPEC, is_bundle
 from .data.dataset import Dataset, Part
 from .memory import enough_memory
 from .opening import check_trainable, named, open_run, read_data, settings_of
+from .outcome import outcome_of
 from .runs import read_run
 
 if TYPE_CHECKING:
     from .session import Device
+
+Warn = Callable[[str], None]
 
 
 @enough_memory("the evaluation")
@@ -26,6 +30,7 @@ def evaluate(
     split: Part = "test",
     data_dir: Path | None = None,
     device: str | None = None,
+    warn: Warn = lambda text: None,
 ) -> dict[str, float]:
     """The losses and metrics of a run or a bundle.
 
@@ -33,13 +38,14 @@ def evaluate(
         source: a run's folder or a bundle. split: which samples.
         data_dir: what the data's paths are relative to; a run remembers it, a bundle does not.
         device: `auto`, `cpu` or `cuda`; None for what the spec says.
+        warn: told where a run did not finish, and the state of which step is measured.
     Returns: figure -> value, losses averaged over the samples.
     Raises: NetwrightError: B801: the bundle; R901, R902: the run; F601, F602: the data;
         R905: the device; R906: memory.
     """
     if is_bundle(source):
         return _evaluate_bundle(source, split, data_dir, device)
-    return _evaluate_run(source, split, data_dir, device)
+    return _evaluate_run(source, split, data_dir, device, warn)
 
 
 def _data(compilation: Compilation, folder: Path, split: Part) -> Dataset:
@@ -55,7 +61,7 @@ def _data(compilation: Compilation, folder: Path, split: Part) -> Dataset:
 
 
 def _evaluate_run(
-    run: Path, split: Part, data_dir: Path | None, device: str | None
+    run: Path, split: Part, data_dir: Path | None, device: str | None, warn: Warn
 ) -> dict[str, float]:
     recorded = read_run(run).get("data")
     compilation = open_run(run)
@@ -75,6 +81,8 @@ def _evaluate_run(
     plan = evaluation_plan(compilation, dataset, chosen)
     job = make_job(compilation, dataset, chosen, run, plan)
     step, _ = tested_step(run)
+    if limits := outcome_of(run).limits(step):
+        warn(limits)
     restore(job.graphs, job.objective.networks, load_weights(run, step), run)
     batches = {"train": job.train, "validation": job.validation, "test": job.test}[split]
     assert batches is not None
@@ -90,7 +98,7 @@ def _evaluate_bundle(
     bundle = load(folder, _session_device(device))
     session = bundle.program("predict")
     compilation = _with_labels(compile_spec(folder / SPEC), bundle.labels)
-    dataset = _data(compilation, data_dir or folder, split)
+    dataset = _bundle_data(compilation, folder, data_dir, split)
     objective = settings_of(compilation)
     missing = {item.loss.output for item in objective.losses} - session.outputs.keys()
     if missing:
@@ -104,6 +112,20 @@ def _evaluate_bundle(
     from .bundle_figures import bundle_figures
 
     return bundle_figures(compilation, session, dataset, split, bundle.manifest.step)
+
+
+def _bundle_data(
+    compilation: Compilation, folder: Path, data_dir: Path | None, split: Part
+) -> Dataset:
+    """What a bundle is measured on, which it does not know itself: paths are of one machine."""
+    try:
+        return _data(compilation, data_dir or folder, split)
+    except NetwrightError as error:
+        if data_dir is not None:
+            raise
+        lost = "a bundle does not know where its data is: name the folder with `--data-dir`"
+        told = (replace(d, help=lost) if d.code is Code.F602 else d for d in error.diagnostics)
+        raise NetwrightError(*told) from error
 
 
 def _with_labels(compilation: Compilation, labels: Mapping[str, Sequence[str]]) -> Compilation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..compiler.driver import Compilation
 from ..compiler.ir.graph import Graph
 from ..compiler.passes.pipeline import run_passes
 from .bundle import (
+    BUNDLE,
     FORMAT,
     MANIFEST,
     SPEC,
@@ -29,15 +30,13 @@ from .checkpoint import load_weights, steps
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
 from .opening import check_trainable, open_run
+from .outcome import Outcome, outcome_of
 from .parity import check_parity, compare_program
 from .runs import SUMMARY, versions
-from .signature import probabilities, program_signature, symbol_bounds
+from .signature import probabilities, program_signature, reading, symbol_bounds
 from .weights import check_weights, for_onnx
 
 Arrays = Mapping[str, NDArray[Any]]
-
-BUNDLE = "bundle"
-"""The folder of a run's bundle, unless another is asked for."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,7 @@ def export_run(
     output: Path | None = None,
     opset: int | None = None,
     with_weights: bool = False,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> ExportResult:
     """Export the checkpoint that a run was tested with; the newest one if it is not finished.
 
@@ -79,11 +79,15 @@ def export_run(
         output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced, unless
             other files stand in it.
         opset: None for the spec's. with_weights: add the trained tensors by their names.
+        warn: told where the run did not finish, and of which step the bundle therefore is.
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
     """
     compilation = open_run(run)
     step, metrics = tested_step(run)
+    outcome = outcome_of(run)
+    if limits := outcome.limits(step):
+        warn(limits)
     weights = load_weights(run, step)
     check_weights(_trained(compilation), weights, run)
     return export_weights(
@@ -92,6 +96,7 @@ def export_run(
         output or run / BUNDLE,
         metrics=metrics,
         step=step,
+        outcome=outcome,
         opset=opset,
         with_weights=with_weights,
     )
@@ -145,6 +150,7 @@ def export_weights(
     *,
     metrics: Metrics | None = None,
     step: int = 0,
+    outcome: Outcome | None = None,
     opset: int | None = None,
     with_weights: bool = False,
 ) -> ExportResult:
@@ -153,6 +159,7 @@ def export_weights(
     Args:
         weights: `<network>.<tensor>` -> array, of every network that a program calls.
         metrics: figures to record, by part of the data. step: how many steps the weights took.
+        outcome: how their run came to its end, to record; None where no run made them.
     """
     check_trainable(compilation)
     check_target(output)
@@ -165,7 +172,7 @@ def export_weights(
         _write_spec(compilation, draft)
         if with_weights:
             _write_weights(weights, draft / WEIGHTS)
-        manifest = _manifest(compilation, programs, draft, parity, metrics or {}, step)
+        manifest = _manifest(compilation, programs, draft, parity, metrics or {}, step, outcome)
         write_json(draft / MANIFEST, manifest.model_dump())
     files = {name: output / _file(name) for name in programs}
     return ExportResult(output, files, manifest)
@@ -246,9 +253,13 @@ def _manifest(
     parity: dict[str, Any],
     metrics: Metrics,
     step: int,
+    outcome: Outcome | None,
 ) -> Manifest:
     paths = sorted(path for path in draft.rglob("*") if path.is_file())
+    inputs = {value.name for program in programs.values() for value in program.inputs}
     outputs = {output for program in programs.values() for output in program.outputs}
+    data = compilation.spec.data
+    assert data, "what can be trained has data"
     return Manifest(
         format=FORMAT,
         name=compilation.spec.name,
@@ -260,11 +271,14 @@ def _manifest(
             for name, graph in programs.items()
         },
         symbols=symbol_bounds(programs.values()),
+        reading=reading(data.source, inputs),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
         probabilities={n: p for n, p in probabilities(compilation).items() if n in outputs},
         parity=parity,
         metrics=metrics,
         step=step,
+        total_steps=outcome.total_steps if outcome else None,
+        outcome=outcome.predicate if outcome else "",
         versions=versions("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy"),
     )
 

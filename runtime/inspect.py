@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.diagnostics import Code, failure
-from .bundle import Bounds, OpenedBundle, is_bundle, open_bundle
+from ..compiler.suggest import listing
+from .bundle import Bounds, Manifest, OpenedBundle, Reading, is_bundle, open_bundle
 from .checkpoint import Damaged, folder_of, steps, verified_files
 from .files import read_json
 from .history import read_history
+from .number_text import figures_text
+from .outcome import BEGAN, Outcome, outcome_of
 from .runs import SUMMARY, is_run, read_run
 
 MOST_LABELS = 12
@@ -44,6 +47,7 @@ def _run(folder: Path) -> Iterator[str]:
             "device": record.get("device"),
             "data": record.get("data"),
             "made with": _versions(record.get("versions")),
+            **_ending(outcome_of(folder)),
         }
     )
     if history:
@@ -54,6 +58,10 @@ def _run(folder: Path) -> Iterator[str]:
         yield f"  step {step:,}: {_state(folder_of(folder, step))}"
     if (folder / SUMMARY).is_file():
         yield from _summary(folder / SUMMARY)
+
+
+def _ending(outcome: Outcome) -> dict[str, str]:
+    return {"ended": str(outcome)} | ({"because": outcome.why} if outcome.why else {})
 
 
 def _state(checkpoint: Path) -> str:
@@ -83,17 +91,43 @@ def _bundle(bundle: OpenedBundle) -> Iterator[str]:
     yield f"bundle of {manifest.name}: {bundle.folder} (every file is as its manifest says)"
     if manifest.summary:
         yield f"  {manifest.summary}"
+    if manifest.outcome:
+        yield f"  trained {_trained(manifest)}; the run {manifest.outcome}"
     for name, program in manifest.programs.items():
         yield f"program {name}: {program.file}, {_size(manifest.files[program.file].bytes)}"
         yield from (f"  input   {port}: {kind}" for port, kind in program.inputs.items())
         yield from (f"  output  {port}: {kind}" for port, kind in program.outputs.items())
+        for port, kind in program.inputs.items():
+            if kind.classes:
+                yield f"  classes of {port}: {_shortened(kind.classes)}"
     for name, bounds in manifest.symbols.items():
         yield f"  {name} is {_bounds(bounds)}"
+    yield from _reading(manifest.reading)
     for output, names in manifest.labels.items():
         yield f"  classes of {output}: {_shortened(names)}"
     yield from _metrics(manifest.metrics)
     yield from _parity(manifest.parity)
     yield f"made with {_versions(manifest.versions)}"
+
+
+def _trained(manifest: Manifest) -> str:
+    """`0 of 960 steps, the weights it began with`."""
+    total = "" if manifest.total_steps is None else f" of {manifest.total_steps:,}"
+    began = "" if manifest.step else f", {BEGAN}"
+    return f"{manifest.step:,}{total} steps{began}"
+
+
+def _reading(reading: Reading) -> Iterator[str]:
+    """The files that become inputs, besides those that hold them by their names."""
+    for name, form in reading.images.items():
+        size = f"{form.size[1]} wide and {form.size[0]} high"
+        yield f"  {name} from image files: {form.mode}, {size} by {form.fit}"
+    for name, columns in (reading.table.columns if reading.table else {}).items():
+        names = [columns] if isinstance(columns, str) else columns
+        word = "columns" if len(names) > 1 else "column"
+        yield f"  {name} from the {word} {listing(names, MOST_LABELS)} of tables"
+    for name, array in reading.arrays.items():
+        yield f"  {name} from the array `{array}` of npz files"
 
 
 def _bounds(bounds: Bounds) -> str:
@@ -166,7 +200,7 @@ def _table(rows: Mapping[str, object]) -> Iterator[str]:
 
 def _metrics(metrics: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
     for part, figures in metrics.items():
-        yield f"{part}: {', '.join(f'{name} {value}' for name, value in figures.items())}"
+        yield f"{part}: {figures_text(figures, ', ')}"
 
 
 def _versions(versions: object) -> str:

@@ -19,7 +19,8 @@ from ..compiler.ir.dims import evaluate
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.objectives.fields import Field
 from ..compiler.ops.rescale import Rescale
-from .session import make_session, numpy_dtype
+from .input_checks import numpy_dtype
+from .session import make_session
 from .signature import WORDS, size_grid
 
 Arrays = dict[str, NDArray[Any]]

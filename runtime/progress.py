@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
+from .number_text import figures_text
 from .observer import Begin, EpochEnd, Observer, Progress
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def figures_text(figures: Mapping[str, float]) -> str:
-    """`loss 0.0312  accuracy 0.9861`."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
 
 
 def _heading(begin: Begin) -> str:

@@ -3,13 +3,14 @@
 runs/<name>-<n>/
   run.json        what began the run: spec hash, data folder, classes, device, versions; and what
                   tells whether data and source are still the same: `data_fingerprints` (part of
-                  the source -> field -> see data/fingerprint.py) and `source_sha256`
+                  the source -> field -> see data/fingerprint.py) and `texts_sha256`
   spec.yaml       the spec as compiled, and the libraries it imports
   model.py        the source that was trained
   plan.json       how its steps are executed, and why
   metrics.jsonl   one line for each measurement or epoch
   gradients.jsonl the sizes of gradients, at even distances
   checkpoints/    see checkpoint.py
+  outcome.json    how it came to its end; see outcome.py
   run.lock        while a process trains there; see lock.py
   curves.png  confusion.png  summary.json    when the run is done
 """
@@ -56,6 +57,9 @@ CONFUSION = "confusion.png"
 FINGERPRINTS = "data_fingerprints"
 """What `run.json` calls those of its data."""
 
+TEXTS = "texts_sha256"
+"""What `run.json` calls those of the texts beside it, by their names."""
+
 CLASSES = "classes"
 """What `run.json` calls the names that its data gave to classes, by their fields."""
 
@@ -95,7 +99,7 @@ def create_run(compilation: Compilation, output: Path | None, about: dict[str, A
         "name": compilation.spec.name,
         "spec": compilation.file.name,
         "spec_sha256": compilation.spec_hash,
-        "source_sha256": _sha256(compilation.source),
+        TEXTS: {name: _sha256(text) for name, text in _texts(compilation).items()},
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         **about,
         "versions": versions("torch", "numpy", "torchmetrics", "safetensors"),
@@ -256,13 +260,12 @@ def restore_texts(folder: Path, compilation: Compilation, warn: Callable[[str], 
     Requires: `check_same_spec`, so that these texts are the run's own.
     Raises: NetwrightError: R901: the record is damaged. R903: the disk.
     """
-    recorded = read_run(folder).get("source_sha256")
+    recorded = _recorded(folder, TEXTS, dict[str, str]) or {}
     for name, text in _texts(compilation).items():
         path = folder / name
-        found, known = _digest_of(path), {_sha256(text)}
-        if name == SOURCE:  # it names the spec as the user did, and changes with our version
-            known.add(str(recorded or found))
-        if found not in known:
+        # Comments may have changed since, and the source changes with our version.
+        known = {recorded.get(name, ""), _sha256(text)}
+        if _digest_of(path) not in known:
             kept = _set_aside(path)
             make_folder(path.parent)
             write_text(path, text)

@@ -7,19 +7,19 @@ bundle.predict(image=images)["probabilities"]
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from .bundle import Bounds, Manifest, Port, damaged, open_bundle
+from .input_checks import Arrays, check_inputs, quoted
 
 Device = Literal["auto", "cpu", "cuda"]
-Arrays = dict[str, NDArray[Any]]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -181,133 +181,3 @@ def _quiet(ort: Any) -> Any:
         yield
     finally:
         ort.set_default_logger_severity(2)
-
-
-def check_inputs(
-    given: Mapping[str, ArrayLike], ports: Mapping[str, Port], symbols: Mapping[str, Bounds]
-) -> Arrays:
-    """Inputs as arrays of the declared types and shapes.
-
-    Raises: NetwrightError: B802.
-    """
-    _check_names(given, ports)
-    sizes: dict[str, tuple[int, str]] = {}
-    return {name: _checked(name, given[name], port, symbols, sizes) for name, port in ports.items()}
-
-
-def _check_names(given: Mapping[str, ArrayLike], ports: Mapping[str, Port]) -> None:
-    missing, unknown = ports.keys() - given.keys(), given.keys() - ports.keys()
-    if missing or unknown:
-        raise failure(
-            Code.B802,
-            f"expected the inputs {quoted(ports)}, found {quoted(given) or 'none'}",
-            notes=[f"`{name}` is {port}" for name, port in ports.items()],
-        )
-
-
-def _checked(
-    name: str,
-    value: ArrayLike,
-    port: Port,
-    symbols: Mapping[str, Bounds],
-    sizes: dict[str, tuple[int, str]],
-) -> NDArray[Any]:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise failure(Code.B802, f"expected `{name}` as {port}, found no array: {error}") from error
-    array = _converted(name, array, port)
-    if array.ndim != len(port.shape):
-        raise _unfit(name, port, array, help=_batch_help(port, array))
-    for axis, (wanted, size) in enumerate(zip(port.shape, array.shape, strict=True)):
-        if isinstance(wanted, int):
-            if size != wanted:
-                raise _unfit(name, port, array, f"axis {axis} is {size}, not {wanted}")
-        else:
-            _check_symbol(name, port, array, axis, symbols.get(wanted, Bounds()), sizes)
-    if port.below is not None:
-        _check_ids(name, array, port.below)
-    return np.ascontiguousarray(array)
-
-
-def _check_symbol(
-    name: str,
-    port: Port,
-    array: NDArray[Any],
-    axis: int,
-    bounds: Bounds,
-    sizes: dict[str, tuple[int, str]],
-) -> None:
-    symbol, size = str(port.shape[axis]), array.shape[axis]
-    reason = bounds.refuse(size)
-    if reason:
-        raise _unfit(name, port, array, f"{symbol} must be {reason}")
-    known, owner = sizes.setdefault(symbol, (size, name))
-    if known != size:
-        raise _unfit(name, port, array, f"{symbol} is {known} in `{owner}`")
-
-
-def _check_ids(name: str, array: NDArray[Any], below: int) -> None:
-    """ONNX Runtime stops at some unknown ids, and takes others for known ones."""
-    wrong = array[(array < 0) | (array >= below)]
-    if wrong.size:
-        raise failure(
-            Code.B802,
-            f"expected numbers from 0 to {below - 1} in `{name}`, as in training, found {wrong[0]}",
-            help="give the number of a class or a token that the network has learnt",
-        )
-
-
-def _converted(name: str, array: NDArray[Any], port: Port) -> NDArray[Any]:
-    wanted = numpy_dtype(port.dtype)
-    if array.dtype == wanted:
-        return array
-    both_floats = array.dtype.kind == "f" and port.dtype.startswith(("float", "bfloat"))
-    if both_floats or (array.dtype.kind in "biuf" and np.can_cast(array.dtype, wanted, "safe")):
-        return array.astype(wanted)
-    if array.dtype.kind in "iu" and wanted.kind in "iu" and _fits(array, wanted):
-        return array.astype(wanted)
-    raise _unfit(name, port, array, help=f"convert it: `{name}.astype({port.dtype!r})`")
-
-
-def _fits(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
-    limits = np.iinfo(dtype)
-    return array.size == 0 or bool(array.min() >= limits.min and array.max() <= limits.max)
-
-
-def numpy_dtype(word: str) -> np.dtype[Any]:
-    """numpy's dtype; bfloat16 comes from ml_dtypes, which onnx brings."""
-    if word == "bfloat16":
-        import ml_dtypes
-
-        found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-        return found
-    return np.dtype(word)
-
-
-def _batch_help(port: Port, array: NDArray[Any]) -> str | None:
-    if array.ndim + 1 == len(port.shape):
-        return "axis 0 is the batch: add it with `array[None]`"
-    return None
-
-
-def _unfit(
-    name: str,
-    port: Port,
-    array: NDArray[Any],
-    note: str = "",
-    *,
-    help: str | None = None,  # noqa: A002 - the word of the field it fills
-) -> NetwrightError:
-    shape = ", ".join(map(str, array.shape))
-    return failure(
-        Code.B802,
-        f"expected `{name}` as {port}, found {array.dtype}[{shape}]",
-        notes=[note] if note else [],
-        help=help,
-    )
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Names as messages list them: "`a`, `b`"."""
-    return ", ".join(f"`{name}`" for name in names)

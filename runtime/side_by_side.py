@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from ..compiler.excerpt import visible
+from .number_text import row_texts
 from .progress import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 BEST = "*"
 GAP = 2
@@ -77,14 +79,7 @@ def best_of(values: Sequence[float | None], higher: bool | None) -> frozenset[in
 def figure_row(
     title: str, values: Sequence[float | None], best: frozenset[int] = frozenset()
 ) -> Row:
-    return Row(title, tuple(map(_figure, values)), best)
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    plain = value == 0 or 1e-3 <= abs(value) < 1e5
-    return f"{value:.4f}" if plain else f"{value:.3e}"
+    return Row(title, tuple(row_texts(values)), best)
 
 
 def count_text(value: float | None) -> str:
@@ -138,11 +133,15 @@ def _columns(sheet: Sheet, width: int) -> list[int]:
         for index, label in enumerate(sheet.labels)
     ]
 
-    def limited(most: int) -> list[int]:
-        return [max(NARROWEST, min(most, needed)) for needed in natural]
-
     room = width - _title_width(sheet)
-    choices = [limited(most) for most in range(WIDEST, NARROWEST - 1, -1)]
+    widest = max(NARROWEST, min(WIDEST, room - GAP))
+    least = [min(widest, _longest_word(sheet, index)) for index in range(len(sheet.labels))]
+
+    def limited(most: int) -> list[int]:
+        pairs = zip(natural, least, strict=True)
+        return [max(NARROWEST, word, min(most, needed)) for needed, word in pairs]
+
+    choices = [limited(most) for most in range(widest, NARROWEST - 1, -1)]
     return min(choices, key=lambda columns: len(_blocks(columns, room)))
 
 
@@ -168,19 +167,41 @@ def _broken(title: str) -> list[str]:
     return [first, *(f"  {line}" for line in rest)]
 
 
-def _label(label: str, width: int) -> str:
-    """A column's heading; one too long for a line is broken after a blank, `_`, `-` or `/`."""
-    return "\n".join(_lines(re.findall(r"[^ _/-]*[ _/-]?", label), width))
+def _longest_word(sheet: Sheet, column: int) -> int:
+    """The letters of the longest word of a column, which is not to be broken."""
+    texts = [sheet.labels[column], *(row.text(column) for row in sheet.rows)]
+    return max(len(word) for text in texts for word in text.split() or [""])
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Text in lines, broken at blanks; of a word too long for one, after a sign, else anywhere."""
+    parts = [part for word in re.findall(r"\S+\s*", text) for part in _parts(word, width)]
+    return "\n".join(line.rstrip() for line in _lines(parts, width))
+
+
+def _parts(word: str, width: int) -> list[str]:
+    """A word, whole where it has room, and in pieces where it has not."""
+    if len(word.rstrip()) <= width:
+        return [word]
+    pieces = re.findall(r"[^_/.,:=-]*[_/.,:=-]?", word)
+    return [piece[i : i + width] for piece in pieces for i in range(0, len(piece), width)]
 
 
 def _lines(parts: Sequence[str], width: int) -> list[str]:
     """Parts put together into lines of at most `width` letters; a longer part has its own."""
     lines = [""]
     for part in parts:
-        if lines[-1] and len(lines[-1]) + len(part) > width:
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
             lines.append("")
         lines[-1] += part
     return lines
+
+
+def _cell(row: Row, column: int, width: int) -> Text:
+    from rich.text import Text
+
+    style = "bold green" if column in row.best else ""
+    return Text(_wrapped(row.text(column), width), style=style)
 
 
 def _print_block(console: Console, sheet: Sheet, columns: Mapping[int, int]) -> None:
@@ -191,12 +212,11 @@ def _print_block(console: Console, sheet: Sheet, columns: Mapping[int, int]) -> 
     table = Table(box=None, padding=(0, 0, 0, GAP), pad_edge=False)
     table.add_column("", width=_title_width(sheet), no_wrap=True)
     for index, width in columns.items():
-        header = Text(_label(sheet.labels[index], width), style="bold", overflow="fold")
+        header = Text(_wrapped(sheet.labels[index], width), style="bold", overflow="fold")
         table.add_column(header, width=width, overflow="fold")
     for group in sheet.groups:
         table.add_row(Text(group.title, style="bold cyan"))
         for row in group.rows:
             title = Text("\n".join(f"  {line}" for line in _broken(row.title)))
-            styles = {index: "bold green" if index in row.best else "" for index in columns}
-            table.add_row(title, *(Text(row.text(i), style=style) for i, style in styles.items()))
+            table.add_row(title, *(_cell(row, index, width) for index, width in columns.items()))
     console.print(table)

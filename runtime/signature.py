@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Literal
 
 from ..compiler.driver import Compilation
 from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.ir.shapes import SPEC_DTYPES
 from ..compiler.objectives.fields import Field
-from .bundle import Bounds, Port, Probabilities, Program
+from ..compiler.objectives.sources import ImageFolder, Npz, Source
+from ..compiler.objectives.table_sources import Csv, Drop, Fill, Table
+from .bundle import Bounds, ImageForm, Port, Probabilities, Program, Reading, TableForm
 from .opening import settings_of
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
@@ -36,7 +39,41 @@ def _port(value: Value, field: Field | None = None) -> Port:
         shape=shape,
         range=field.range if field else None,
         below=field.class_total if field else None,
+        classes=field.classes if field else None,
     )
+
+
+def reading(source: Source, inputs: Collection[str]) -> Reading:
+    """How files become inputs of programs, by the source that training read.
+
+    inputs: the names of the programs' inputs, which are fields of the data.
+    """
+    if isinstance(source, ImageFolder):
+        form = ImageForm(size=source.size, fit=source.fit, mode=source.mode)
+        return Reading(source=source.name, images={"image": form} if "image" in inputs else {})
+    if isinstance(source, Table):
+        return Reading(source=source.name, table=_table(source, inputs))
+    arrays = source.arrays if isinstance(source, Npz) else {}
+    named = {name: array for name, array in arrays.items() if name in inputs}
+    return Reading(source=source.name, arrays=named)
+
+
+def _table(source: Table, inputs: Collection[str]) -> TableForm:
+    columns = {name: source.columns.get(name, name) for name in sorted(inputs)}
+    if not isinstance(source, Csv):
+        return TableForm(columns=columns, missing=_missing(source))
+    return TableForm(
+        columns=columns,
+        delimiter=source.delimiter,
+        decimal=source.decimal,
+        missing=_missing(source),
+    )
+
+
+def _missing(source: Table) -> Literal["error", "drop"] | float:
+    if isinstance(source.missing, Fill):
+        return source.missing.value
+    return "drop" if isinstance(source.missing, Drop) else "error"
 
 
 def probabilities(compilation: Compilation) -> dict[str, Probabilities]:

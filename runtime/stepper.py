@@ -182,12 +182,9 @@ class Stepper:
     def restore(self, saved: checkpoint.Checkpoint) -> None:
         """Go to where a checkpoint was written.
 
-        Raises: NetwrightError: R902: it has other weights. R901: it lacks something.
+        Raises: NetwrightError: R902: it has other weights. Damaged: it lacks something.
         """
-        try:
-            self.state = give_back(self.parts, saved)
-        except checkpoint.Damaged as reason:
-            raise checkpoint.broken(saved.folder, reason) from reason
+        self.state = give_back(self.parts, saved)
         self.slow_down()
 
     def slow_down(self) -> None:

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..compiler.diagnostics import NetwrightError
 from ..compiler.driver import Compilation
 from ..compiler.objectives.parameter_rules import trained_count
 from . import checkpoint
+from .advice import advice
 from .distributed.joining import device_text, launch_name, own_device
 from .distributed.world import ALONE, World
 from .heap import keep_freed_memory
@@ -20,6 +22,7 @@ from .lock import run_lock
 from .memory import enough_memory
 from .observer import Begin, Observer
 from .opening import check_trainable, named, read_data
+from .outcome import How, Outcome, write_outcome
 from .resuming import (
     check_same_data,
     check_same_weights,
@@ -131,6 +134,9 @@ def _data(
         observer.warn(note)
     if folder is not None:
         world.lead(lambda: check_same_data(folder, dataset, observer.warn))
+        return dataset
+    for text in advice(compilation, dataset):
+        observer.warn(text)
     return dataset
 
 
@@ -175,11 +181,21 @@ def _initialise(weights: Match | None, job: Job, observer: Observer) -> dict[str
 
 
 def _restore(trainer: Trainer, observer: Observer) -> None:
-    saved = newest_checkpoint(trainer.job.folder, trainer.job.world, observer.warn)
-    if saved is None:
-        observer.warn("the run was stopped before its first checkpoint; it begins anew")
-        return
-    trainer.go_on(saved)
+    """Go on from the newest checkpoint that the run can take back; the user is told of others."""
+    job, before = trainer.job, None
+    refused: NetwrightError | None = None
+    while saved := newest_checkpoint(job.folder, job.world, observer.warn, before):
+        try:
+            trainer.go_on(saved)
+        except checkpoint.Damaged as reason:
+            before, refused = saved.step, checkpoint.broken(saved.folder, reason)
+            text = f"the checkpoint of step {before} can't be used ({reason})"
+            observer.warn(f"{text}; using the one before it")
+        else:
+            return
+    if refused:
+        raise refused
+    observer.warn("the run was stopped before its first checkpoint; it begins anew")
 
 
 def _run(compilation: Compilation, job: Job, observer: Observer, *, resume: bool) -> TrainResult:
@@ -189,17 +205,28 @@ def _run(compilation: Compilation, job: Job, observer: Observer, *, resume: bool
     if resume:
         _restore(trainer, observer)
     observer.begin(_begin(compilation, trainer))
+    if not trainer.is_over:
+        _note(trainer, "running")
     try:
         stopped = trainer.train()
     finally:
         observer.end()
     if stopped is not None:
+        _note(trainer, "stopped", stopped)
         return TrainResult(trainer.job.folder, trainer.state.step, trainer.total, stopped)
 
     from .results import finish
 
     step, metrics, files = finish(compilation, trainer)
+    _note(trainer, "early" if trainer.state.ended else "finished")
     return TrainResult(trainer.job.folder, step, trainer.total, None, metrics, files)
+
+
+def _note(trainer: Trainer, how: How, signal: int | None = None) -> None:
+    """Write down what becomes of the run."""
+    job, step = trainer.job, trainer.state.step
+    outcome = Outcome(how=how, step=step, total_steps=trainer.total, signal=signal)
+    job.world.lead(lambda: write_outcome(job.folder, outcome))
 
 
 def _begin(compilation: Compilation, trainer: Trainer) -> Begin:

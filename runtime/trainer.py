@@ -20,6 +20,7 @@ from .gradient_log import GradientLog
 from .history import History
 from .measure import measure
 from .observer import EpochEnd, Observer, Progress
+from .outcome import note_divergence
 from .resuming import newest_checkpoint
 from .rewinding import destination, keep_true, turn_back
 from .runs import GRADIENTS, METRICS
@@ -83,7 +84,7 @@ class Trainer:
         Raises: NetwrightError: R904: there is nothing finite to begin with.
         """
         if self._saved is None and (bad := self._first_bad()):
-            self._end(not_finite_at_start(self.stepper, bad))
+            self._end(not_finite_at_start(self.stepper, bad), self.state.step, rewinds=0)
         self._save()
 
     def _epoch(self, stop: Stop) -> None:
@@ -241,15 +242,15 @@ class Trainer:
     def go_on(self, saved: checkpoint.Checkpoint) -> None:
         """Continue where a checkpoint was written.
 
-        Raises: NetwrightError: R902: it has other weights. R901: it lacks something.
+        Raises: NetwrightError: R902: it has other weights. Damaged: it lacks something.
         """
+        self.stepper.restore(saved)
         threads = saved.data.get("threads")
         if threads != torch.get_num_threads():
             self.observer.warn(
                 f"the run began with {threads} threads and goes on with {torch.get_num_threads()}: "
                 "the last digits of its weights may differ from an uninterrupted run's"
             )
-        self.stepper.restore(saved)
         keep_true(self.job, self.state, self.observer.warn)
         self._begin_again()
 
@@ -277,9 +278,10 @@ class Trainer:
         assert newest is not None, "one is written before the first step"
         place = locate(self.stepper, diverged, newest)
         if settings.action == "stop" or rewinds >= settings.most:
-            self._end(diverged.error(place, newest.step, rewinds))
+            self._end(diverged.error(place, newest.step, rewinds), diverged.step, rewinds)
         saved, why = destination(job, newest, rewound, warn)
-        self.stepper.restore(saved)
+        with checkpoint.taken_back(saved):
+            self.stepper.restore(saved)
         self.state.rewinds, self.state.rewound = rewinds + 1, saved.step
         self.stepper.slow_down()
         keep_true(job, self.state, warn)
@@ -290,10 +292,13 @@ class Trainer:
             f"rate times {settings.lr_factor:g} (rewind {rewinds + 1} of {settings.most})"
         )
 
-    def _end(self, error: NetwrightError) -> None:
-        """Raises: the error, which all processes have found."""
+    def _end(self, error: NetwrightError, step: int, rewinds: int) -> None:
+        """Raises: the error, R904, which all processes have found; the run's folder tells it."""
+        job = self.job
 
         def fail() -> None:
+            if job.world.is_main:
+                note_divergence(job.folder, error, step, self.total, rewinds)
             raise error
 
-        self.job.world.together(fail)
+        job.world.together(fail)

@@ -12,6 +12,7 @@ from ..compiler.diagnostics import Code, failure
 from .bundle import Bounds, Port
 from .export import ExportResult, export_run
 from .lock import holder
+from .number_text import figures_text
 from .opening import class_names, open_run, read_data, settings_of
 from .runs import SOURCE, is_run, read_run
 from .session import load
@@ -51,7 +52,7 @@ def remove_run(folder: Path) -> None:
 def finish(result: TrainResult) -> Iterator[str]:
     """Export a finished run and use its bundle; the lines tell what was made and where."""
     for part, figures in result.metrics.items():
-        yield f"{part}: {', '.join(f'{name} {value:.4f}' for name, value in figures.items())}"
+        yield f"{part}: {figures_text(figures, ', ')}"
     exported = export_run(result.folder)
     yield from exported.lines()
     yield from _predictions(result, exported)

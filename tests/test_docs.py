@@ -28,6 +28,7 @@ from netwright.compiler.plugins import load_plugin
 from netwright.compiler.render import render
 from netwright.compiler.settings import manual as settings
 from netwright.compiler.source import SourceFile
+from netwright.runtime.data.cells import NOTHING
 
 from .codes import diagnostics_of
 
@@ -131,6 +132,11 @@ def test_the_guide_to_the_language_names_every_choice() -> None:
     text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
     names = [*SOURCES, *AUGMENTATIONS, *LOSSES, *METRICS, *OPTIMIZERS, *LR_SCHEDULES]
     assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_guide_to_the_language_names_every_word_for_nothing() -> None:
+    text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    assert [word for word in NOTHING if word and f"`{word}`" not in text] == []
 
 
 @pytest.mark.parametrize("family", ["cnn", "mlp"])

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPECS = [
     ROOT / "specs" / "digits_cnn.yaml",
     ROOT / "specs" / "unet.yaml",
+    ROOT / "tests" / "fixtures" / "columns.yaml",
     *sorted((ROOT / "tests" / "fixtures" / "specs").glob("*.yaml")),
 ]
 """Small specs that use most of the language between them."""
@@ -54,6 +55,9 @@ ODD_VALUES: list[Any] = [
     "x.1",
     [[[]]],
 ]
+
+KINDS = ["drop", "rename", "retype", "repeat", "shorten"]
+"""How a place of a spec is damaged."""
 
 ODD_KEYS = ["id", "x", "Residual", "conv2d", "ab", "share", "repeat"]
 
@@ -110,11 +114,13 @@ def test_mutated_specs_give_diagnostics(path: Path, data: st.DataObject) -> None
             break
         place = data.draw(st.sampled_from(places), label="place")
         holder, key = parent(document, place), place[-1]
-        kind = data.draw(st.sampled_from(["drop", "rename", "retype", "repeat"]), label="kind")
+        kind = data.draw(st.sampled_from(KINDS), label="kind")
         if kind == "drop":
             del holder[key]
         elif kind == "rename" and isinstance(holder, dict):
             holder[data.draw(st.sampled_from(ODD_KEYS))] = holder.pop(key)
+        elif kind == "shorten" and isinstance(holder[key], list):
+            del holder[key][data.draw(st.integers(0, len(holder[key])), label="kept") :]
         elif kind == "repeat" and isinstance(holder, list):
             holder.insert(key, copy.deepcopy(holder[key]))
         else:
@@ -131,6 +137,18 @@ def test_each_key_dropped(path: Path) -> None:
         mutated = copy.deepcopy(document)
         del parent(mutated, place)[place[-1]]
         diagnose(dumped(mutated))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_each_list_one_item_shorter(path: Path) -> None:
+    """Lists that belong together, such as `mean` and `std`, then differ in length."""
+    document = load(path)
+    for place in paths(document):
+        mutated = copy.deepcopy(document)
+        value = parent(mutated, place)[place[-1]]
+        if isinstance(value, list) and "layers" not in place:
+            value.pop()
+            diagnose(dumped(mutated))
 
 
 @settings(max_examples=150, deadline=None)

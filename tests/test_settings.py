@@ -151,3 +151,17 @@ def test_a_misspelt_name_is_answered(name: str, step: str) -> None:
     done = CliRunner().invoke(cli, ["settings", name])
     assert done.exit_code == 2
     assert f"no setting `{name}`: a setting with a similar name exists: {step}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "step"),
+    [
+        ("settings", "learning_rate", "a setting of this meaning exists: `lr`"),
+        ("ops", "dense", "an operator of this meaning exists: `linear`"),
+        ("ops", "ReLU", "an operator with a similar name exists: `relu`"),
+    ],
+)
+def test_names_of_other_tools_are_answered(command: str, name: str, step: str) -> None:
+    done = CliRunner().invoke(cli, [command, name])
+    assert done.exit_code == 2
+    assert f" `{name}`: {step}" in done.output

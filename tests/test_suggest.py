@@ -22,6 +22,7 @@ from netwright.compiler.suggest import (
     did_you_mean,
     distance,
     listing,
+    size_help,
     suggest,
     word_help,
     word_meant,
@@ -160,3 +161,16 @@ def test_a_word_means_what_its_place_has() -> None:
     assert word_meant("num_classes", ["stride"]) is None
     assert word_meant("kernle_size", ["kernel"]) is None
     assert word_help("kernle", ["kernel"]) == "a key with a similar name exists: `kernel`"
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "step"),
+    [
+        ("None", 0, "write `B` for the batch"),
+        ("N", 0, "write `B` for the batch"),
+        ("None", 1, "give a size that varies a name, such as `T`, and declare it"),
+        ("H", 2, "declare it: `dims: {H: {min: 1}}`; `B` is the batch"),
+    ],
+)
+def test_sizes_of_other_tools(name: str, axis: int, step: str) -> None:
+    assert size_help(name, axis).startswith(step)

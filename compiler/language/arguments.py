@@ -27,9 +27,10 @@ from ..ops.base import Attribute, Op, Refusal
 from ..ops.weights import SETTINGS, Init, InitKind
 from ..source import Key
 from ..suggest import word_help, word_meant
+from .corrections import wrong_value_help
 from .describe import describe
 from .evaluate import FAILED, Scope
-from .validate import wrong_value, wrong_value_help
+from .validate import wrong_value
 
 
 class Strict(BaseModel):

@@ -12,6 +12,7 @@ from ..ir.graph import Graph, Value
 from ..ir.graph import Scope as GraphScope
 from ..ir.shapes import SPEC_DTYPES, TensorType
 from ..source import Key, Located
+from ..suggest import size_help
 from .blocks import Block
 from .describe import describe
 from .evaluate import FAILED, Scope
@@ -124,14 +125,19 @@ class Elaborator:
                 Code.G301,
                 f"unknown size `{value}`",
                 path,
-                help=f"declare it: `dims: {{{value}: {{min: 1}}}}`; `B` is the batch",
+                help=size_help(value, int(path[-1])),
             )
             return None
         if isinstance(value, Poly):
             return value
         if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
             return value
-        scope.report(Code.S102, f"a size expects at least 1, found {describe(value)}", path)
+        scope.report(
+            Code.S102,
+            f"a size expects at least 1, found {describe(value)}",
+            path,
+            help=size_help(str(value), int(path[-1])),
+        )
         return None
 
     def _root_frame(self, scope: Scope, inputs: Mapping[str, Wire], path: Key) -> Frame:

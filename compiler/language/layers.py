@@ -192,13 +192,14 @@ class Reader:
             return
         what = "block" if BLOCK.match(key) else "operation"
         choices = self.blocks if what == "block" else [*REGISTRY, "layers", "share"]
-        if what == "block" and not self.blocks:
-            help = "define it under `blocks`, or import a library that has it"  # noqa: A001
-        else:
-            near = word_meant(key, choices) or word_meant(key, [*REGISTRY, *self.blocks])
+        operator = _as_operator(key)
+        near = operator or word_meant(key, choices) or word_meant(key, [*REGISTRY, *self.blocks])
+        if near or what == "operation":
             help = _step(key, near)  # noqa: A001
-            if what == "block" and not near:
-                help = did_you_mean(key, choices, "block")  # noqa: A001
+        elif self.blocks:
+            help = did_you_mean(key, self.blocks, "block")  # noqa: A001
+        else:
+            help = "define it under `blocks`, or import a library that has it"  # noqa: A001
         self.scope.report(Code.S103, f"unknown {what} `{key}`", (*path, key), key=True, help=help)
 
     def _arguments(self, operation: str, value: Any, path: Key) -> bool:
@@ -238,6 +239,12 @@ class Reader:
         return value  # a refused one too, so that references to it are no further mistakes
 
 
+def _as_operator(key: str) -> str | None:
+    """The operator that a name spells otherwise: PyTorch's `ReLU`, `MaxPool2d`."""
+    plain = key.casefold().replace("_", "")
+    return next((name for name in REGISTRY if name.replace("_", "") == plain), None)
+
+
 def _step(name: str, near: str | None) -> str:
     """What to do about an operation that does not exist; `near` is one with a similar name."""
     word, space, rest = name.partition(" ")
@@ -245,5 +252,6 @@ def _step(name: str, near: str | None) -> str:
         return f"write a colon after the operation: `{word}: {rest}`"
     if near is None:
         return "`netwright ops` lists them all"
+    what = "an operator" if near in REGISTRY else "one"
     alike = "of this meaning" if translated(name, [near]) else "with a similar name"
-    return f"one {alike} exists: `{near}`"
+    return f"{what} {alike} exists: `{near}`"

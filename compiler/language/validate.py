@@ -6,7 +6,6 @@ section), so that each model validates only its own leaves and one mistake gives
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -19,7 +18,8 @@ from pydantic_core import ErrorDetails
 from ..diagnostics import Code, Sink
 from ..objectives.section import OneKey, Section
 from ..source import Key, Located
-from ..suggest import suggest, word_help, word_meant
+from ..suggest import word_help, word_meant
+from .corrections import item, list_help, meant, nested, number_for, texts_help, wrong_value_help
 from .describe import describe, expected
 from .evaluate import FAILED, Origins
 from .inner_keys import inner_sections, key_help
@@ -56,7 +56,7 @@ class Validator:
         has_words = model.expects != Section.expects
         subject = what if what and has_words else model.title
         is_text = model.expects.startswith("a number") and isinstance(data, str)
-        hint = _number_for(data) if is_text else None
+        hint = number_for(data) if is_text else _as_item(model, data)
         self._wrong(path, f"{subject} expects {model.expects}, found {describe(data)}", hint)
 
     def _fields(self, model: type[Section], data: Mapping[str, Any], path: Key) -> dict[str, Any]:
@@ -95,9 +95,13 @@ class Validator:
                 self._convert(args[0], v, (*path, i), f"item {i + 1} of {what}")
                 for i, v in enumerate(value)
             ]
-            if any(item is FAILED for item in items):
+            if any(value is FAILED for value in items):
                 return FAILED
             return tuple(items) if origin is tuple else items
+        if origin is list and isinstance(value, str):
+            hint = list_help(str(path[-1]), _choice_of_items(args[0]), value)
+            self._wrong(path, f"{what} expects a list, found {describe(value)}", hint)
+            return FAILED
         if origin is dict and isinstance(value, dict):
             entries = {
                 k: self._convert(args[1], v, (*path, k), f"`{k}` of {what}")
@@ -135,7 +139,7 @@ class Validator:
                 Code.S103,
                 f"expected exactly one {choice.what}, found {found}",
                 self.located.key(path),
-                help=word_help("", choice.registry, choice.what),
+                help=nested(choice, value) or word_help("", choice.registry, choice.what),
             )
             return FAILED
         return self._chosen_section(choice, names[0], value[names[0]], path)
@@ -186,12 +190,15 @@ class Validator:
         try:
             return model(**{k: v for k, v in values.items() if k not in failed})
         except ValidationError as error:
-            for details in error.errors():
+            for details in _distinct(error):
                 if not details["loc"] or details["loc"][0] not in failed:
-                    self._leaf(details, path, model.title)
+                    self._leaf(details, path, model, values)
         return None
 
-    def _leaf(self, details: ErrorDetails, path: Key, title: str) -> None:
+    def _leaf(
+        self, details: ErrorDetails, path: Key, model: type[Section], values: Mapping[str, Any]
+    ) -> None:
+        title = model.title
         place = self._place(path, details["loc"])
         end = details.get("ctx", {}).get("end")
         field = f"`{details['loc'][-1]}`" if details["loc"] else title
@@ -199,7 +206,7 @@ class Validator:
             field = f"item {details['loc'][-1] + 1} of `{details['loc'][0]}`"
         if end:  # of a number that moves
             place, field = (*place, end), f"`{end}` of {field}"
-        self._wrong(place, wrong_value(field, title, details), wrong_value_help(details))
+        self._wrong(place, wrong_value(field, title, details), _hint(details, model, values))
 
     def _place(self, path: Key, loc: Key) -> Key:
         """Where a field stands: a shorthand leaves out parts of the way to it."""
@@ -221,35 +228,50 @@ class Validator:
         self.sink.add(code, message, self.located.span(path), notes=notes, help=help)
 
 
+def _distinct(error: ValidationError) -> list[ErrorDetails]:
+    """The mistakes; of items of one list that are no texts, the first."""
+    found: dict[Key, ErrorDetails] = {}
+    for details in error.errors():
+        loc = details["loc"]
+        in_list = details["type"] == "string_type" and len(loc) > 1 and isinstance(loc[-1], int)
+        found.setdefault(loc[:-1] if in_list else loc, details)
+    return list(found.values())
+
+
+def _hint(details: ErrorDetails, model: type[Section], values: Mapping[str, Any]) -> str | None:
+    """The next step for one leaf of a section."""
+    key = str(details["loc"][0]) if details["loc"] else ""
+    given = values.get(key)
+    if details["type"] == "string_type" and isinstance(given, list):
+        return texts_help(key, given)
+    return wrong_value_help(details, model.model_fields.get(key))
+
+
+def _as_item(model: type[Section], data: Any) -> str | None:
+    """The next step for a bare word where a choice stands among other keys of its map."""
+    choices = (_inline(info) for info in model.model_fields.values())
+    choice = next(filter(None, choices), None)
+    if choice is None or not isinstance(data, str):
+        return None
+    name = meant(data, choice)
+    return f"write `{item(name, choice.registry[name])}`" if name in choice.registry else None
+
+
+def _choice_of_items(kind: Any) -> OneKey | None:
+    """What the items of a list may be, where each is a choice."""
+    inner, choice = _strip(kind)
+    if choice is None and isinstance(inner, type) and issubclass(inner, Section):
+        choices = (_inline(info) for info in inner.model_fields.values())
+        choice = next(filter(None, choices), None)
+    return choice
+
+
 def wrong_value(field: str, owner: str, details: ErrorDetails) -> str:
     """The message for one leaf that pydantic refused."""
     if details["type"] == "value_error":
         return f"{field} of {owner}: {expected(details)}"
     found = details.get("ctx", {}).get("found", details["input"])
     return f"{field} of {owner} expects {expected(details)}, found {describe(found)}"
-
-
-def wrong_value_help(details: ErrorDetails) -> str | None:
-    """The next step for one leaf that pydantic refused, where there is a typical one."""
-    value = details["input"]
-    if details["type"] in ("int_type", "int_from_float") and isinstance(value, float):
-        return "`/` gives a fraction; `//` divides whole numbers"
-    if details["type"] in ("int_type", "float_type") and isinstance(value, str):
-        return _number_for(value)
-    if details["type"] == "literal_error" and isinstance(value, str):
-        choices = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
-        near = suggest(value, choices)
-        return f"a choice with a similar name exists: `{near}`" if near else None
-    return None
-
-
-def _number_for(text: str) -> str | None:
-    """The next step where a text stands in place of a number."""
-    if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text):
-        return f"write it without quotes: `{text}`"
-    if re.fullmatch(r"[a-z_][a-z0-9_]*", text):
-        return f"write a number, or `${text}` for the parameter of this name"
-    return None
 
 
 def _keys(model: type[Section]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from ..ir.dims import Dim, Poly, Symbol
 from ..ir.graph import Graph, Value
@@ -10,9 +11,12 @@ from ..ir.proofs import at_least, divisible
 from ..ir.shapes import TensorType, substitute_type
 from ..ir.structure import unify
 from ..source import Key
-from ..suggest import did_you_mean
+from ..suggest import did_you_mean, suggest
 from .base import Context
 from .fields import Field
+
+SOURCE = ("data", "source")
+"""Where the source stands in a spec."""
 
 
 def field_name(port: str, inputs: Mapping[str, str]) -> str:
@@ -21,12 +25,13 @@ def field_name(port: str, inputs: Mapping[str, str]) -> str:
 
 
 def bind_inputs(
-    graph: Graph, inputs: Mapping[str, str], context: Context, path: Key
+    graph: Graph, inputs: Mapping[str, str], targets: Collection[str], context: Context, path: Key
 ) -> dict[str, TensorType] | None:
     """Bind every input of a network to a field.
 
     Args:
         inputs: input -> field, where their names differ.
+        targets: the fields that losses compare with, which messages never offer as an input.
         path: leads to the setting that names the network.
     Returns: the types of the network's outputs for these fields; None where mistakes were
         reported, now or before.
@@ -34,7 +39,8 @@ def bind_inputs(
     before = context.sink.errors
     _check_names(graph, inputs, context, path)
     fields = {port.name: field_name(port.name, inputs) for port in graph.inputs}
-    known = [_known(graph, port, fields[port.name], context, path) for port in graph.inputs]
+    inner = _Inputs(graph, frozenset(targets), context, path)
+    known = [inner.known(port, fields[port.name]) for port in graph.inputs]
     if context.sink.errors > before or not all(known):
         return None
     return _unified(graph, fields, context, path)
@@ -51,18 +57,52 @@ def _check_names(graph: Graph, inputs: Mapping[str, str], context: Context, path
             )
 
 
-def _known(graph: Graph, port: Value, name: str, context: Context, path: Key) -> bool:
-    if name in context.fields or name in context.broken:
-        return name in context.fields
-    alike = (n for n, field in context.fields.items() if field.rank == port.type.rank)
-    other = next(alike, "...")
-    context.misfit(
-        f"input `{port.name}` of the network expects a data field `{name}`, which does not exist",
-        path,
-        f"{did_you_mean(name, context.fields, 'field')}; or bind the input to a field of another "
-        f"name: `network: {{network: {graph.name}, inputs: {{{port.name}: {other}}}}}`",
-    )
-    return False
+@dataclass(frozen=True)
+class _Inputs:
+    """Looks up the fields of a network's inputs. targets: fields that would tell it the answer."""
+
+    graph: Graph
+    targets: frozenset[str]
+    context: Context
+    path: Key
+
+    def known(self, port: Value, name: str) -> bool:
+        context = self.context
+        if name in context.fields or name in context.broken:
+            return name in context.fields
+        context.misfit(
+            f"input `{port.name}` of the network expects a data field `{name}`, which does not "
+            "exist",
+            self.path,
+            self._next_step(port, name),
+        )
+        return False
+
+    def _next_step(self, port: Value, name: str) -> str:
+        fields = self.context.fields
+        offered = [n for n in fields if n not in self.targets]
+        close = suggest(name, offered)
+        alike = [n for n in offered if fields[n].rank == port.type.rank and n not in self._read()]
+        other = close or next(iter(alike), None)
+        step = f"add `{name}` to `fields` of `data`"
+        if self._from_table():
+            step += ", and to `columns` where its column has another name"
+        if close:
+            step = f"a field with a similar name exists: `{close}`"
+        if other is None:
+            return step
+        return (
+            f"{step}; or bind the input to a field of another name: "
+            f"`network: {{network: {self.graph.name}, inputs: {{{port.name}: {other}}}}}`"
+        )
+
+    def _from_table(self) -> bool:
+        source = self.context.span(SOURCE)  # which also stands for keys that are not there
+        return any(self.context.span((*SOURCE, kind)) != source for kind in ("csv", "parquet"))
+
+    def _read(self) -> set[str]:
+        """Fields that other inputs of the network take by their names."""
+        return {port.name for port in self.graph.inputs}
 
 
 def _unified(

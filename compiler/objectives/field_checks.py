@@ -17,7 +17,8 @@ def field_problems(field: Field) -> Iterator[Problem]:
     """What is wrong with the settings of a resolved field."""
     yield from _exclusions(field)
     yield from _limits(field)
-    yield from _normalize_lengths(field)
+    # The rule of a field pairs its means with its deviations, which only lists that fit have.
+    yield from list(_normalize_lengths(field)) or _constants(field)
     yield from _augmentations(field)
 
 
@@ -85,7 +86,6 @@ def _limits(field: Field) -> Iterator[Problem]:
             ("scale",),
             help="add `range: [low, high]`, or use `normalize`",
         )
-    yield from _constants(field)
     for index, first in repeats(field.classes or ()):
         yield Problem(
             Code.S102,
@@ -131,6 +131,7 @@ def _normalize_lengths(field: Field) -> Iterator[Problem]:
                 f"`{key}` expects one number or one for each of the {channels} channels "
                 f"(axis 1), found {count}",
                 ("normalize", key),
+                help="`netwright data` prints the line that fits the data",
             )
 
 

@@ -45,7 +45,8 @@ class InitFrom(Section):
     reinitialise: list[Annotated[str, Setting(min_length=1)]] = Setting(
         default=[],
         description='Patterns of tensors that start anew: `["fc.**"]`. They are the names of the '
-        "network's state dict, or of the source's tensors that have no place in it.",
+        "network's state dict, alone or behind the network's name, or of the source's tensors that "
+        "have no place in it.",
     )
     strict: bool = Setting(
         default=True,

@@ -105,7 +105,7 @@ def _check_types(
     _check_range(loss, field, context, path)
     problem = loss.setting_problem(output)
     if problem:
-        context.misfit(problem, path)
+        context.misfit(problem, path, loss.setting_help(output))
     _check_class_count(loss, output, maker, context, path)
 
 

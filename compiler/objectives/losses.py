@@ -40,6 +40,10 @@ class Loss(Section):
         """Why the settings do not fit an output of a type that fits, or None."""
         return None
 
+    def setting_help(self, output: TensorType) -> str | None:
+        """The next step where `setting_problem` has found something."""
+        return None
+
 
 def same_shape(a: TensorType, b: TensorType) -> bool:
     """Whether two shapes are proved equal."""
@@ -96,6 +100,11 @@ class CrossEntropy(Loss):
             f"`class_weights` expects one weight for each of the {count} classes of "
             f"`{self.output}`, found {len(self.class_weights)}"
         )
+
+    def setting_help(self, output: TensorType) -> str | None:
+        count = class_count(output) or 0
+        ones = ", ".join(["1"] * count) if count <= 10 else "1, 1, ..."
+        return f"list them in the order of the labels: `class_weights: [{ones}]` weighs all alike"
 
 
 class BceLogits(Loss):

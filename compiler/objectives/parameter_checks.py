@@ -86,6 +86,12 @@ def _rules(training: Training, parameters: list[Tensor]) -> Iterator[Problem]:
             yield replace(problem, path=("parameters", index, *problem.path))
 
 
+def late_problems(training: Training, steps: int) -> Iterator[Problem]:
+    """Parameters that a run of epochs never trains, which is known with its data's `steps`."""
+    for rule in training.parameters if training.steps is None else ():
+        yield from _until(rule, steps)
+
+
 def _until(rule: ParameterRule, steps: int | None) -> Iterator[Problem]:
     """Whether something that is frozen for a time trains at all, where the run's length is said."""
     until = rule.freeze.until if rule.freeze else None

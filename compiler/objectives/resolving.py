@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ..diagnostics import Code, Sink
 from ..ir.dims import Symbol
 from ..source import Key, Span
-from ..suggest import did_you_mean
+from ..suggest import did_you_mean, size_help
 from .data import Data
 from .field_checks import field_problems
 from .fields import Field
@@ -86,21 +86,24 @@ def _field(
     field: Field, name: str, fields: Mapping[str, Field], dims: Mapping[str, Symbol]
 ) -> Iterator[Problem]:
     assert field.shape is not None
-    if field.shape[0] != "B":
+    unknown = [
+        i for i, size in enumerate(field.shape) if isinstance(size, str) and size not in dims
+    ]
+    if field.shape[0] != "B" and 0 not in unknown:
         yield Problem(
             Code.D401,
             f"the first axis of a field is the batch `B`, found `{field.shape[0]}`",
             ("shape", 0),
             help="write `shape: [B, ...]`",
         )
-    for index, size in enumerate(field.shape):
-        if isinstance(size, str) and size not in dims:
-            yield Problem(
-                Code.G301,
-                f"unknown size `{size}`",
-                ("shape", index),
-                help=f"declare it: `dims: {{{size}: {{min: 1}}}}`; `B` is the batch",
-            )
+    for index in unknown:
+        size = str(field.shape[index])
+        yield Problem(
+            Code.G301,
+            f"unknown size `{size}`",
+            ("shape", index),
+            help=size_help(size, index),
+        )
     yield from field_problems(field)
     if field.lengths is not None:
         yield from _lengths(field, field.lengths, name, fields)

@@ -32,6 +32,14 @@ def length_problems(training: Training) -> Iterator[Problem]:
     yield from rare or _patience(training)
 
 
+def late_length_problems(training: Training, steps: int) -> Iterator[Problem]:
+    """What `length_problems` can't know of a run of epochs, before its data gives it `steps`."""
+    if training.steps is None:
+        yield from _warmup(training, steps)
+        yield from _drops(training, steps)
+        yield from _intervals(_steps_between(training), steps, "steps")
+
+
 def _warmup(training: Training, steps: int) -> Iterator[Problem]:
     warmup = getattr(training.schedule, "warmup", 0)
     if warmup >= steps:

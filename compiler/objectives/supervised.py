@@ -102,7 +102,9 @@ class Supervised(Objective):
         graph = self._graph(context, path)
         if graph is None:
             return
-        types = bind_inputs(graph, self.network.inputs, context, (*path, "network"))
+        targets = [item.loss.target for item in self.losses]
+        place = (*path, "network")
+        types = bind_inputs(graph, self.network.inputs, targets, context, place)
         self._check_losses(graph, types, context, path)
         for index, metric in enumerate(self.metrics):
             check_metric(self, metric, graph, types, context, (*path, "metrics", index))

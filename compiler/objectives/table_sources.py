@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field as Setting
 from pydantic import PlainValidator
@@ -35,7 +35,11 @@ class Drop(Missing):
 
 
 class Fill(Missing):
-    """Missing numbers become this one; missing words are an error still."""
+    """Missing numbers become this one, in every column; missing words are an error still.
+
+    Take one that no value has, since 0 often is one. A mean is no choice here: the table is read
+    before it is split, and one of all rows would tell about those that test.
+    """
 
     name: ClassVar[str] = "fill"
     title: ClassVar[str] = "`fill`"
@@ -83,7 +87,8 @@ class Table(Source):
     missing: Annotated[Missing, OneKey(MISSING, "choice for missing values")] = Setting(
         default=Refuse(),
         description="What happens where a value is missing: `error`, `drop` leaves the row out, "
-        "`{fill: 0}` puts a number there.",
+        "`{fill: -1}` puts a number there. An empty cell is a missing value, and so are `?`, `NA`, "
+        "`NaN`, `NULL`, `None` and the like.",
     )
 
     @property
@@ -128,6 +133,11 @@ class Csv(Table):
 
     delimiter: Annotated[str, Setting(min_length=1, max_length=1)] = Setting(
         default=",", description='What parts the columns: `","`, `";"` or `"\\t"`.'
+    )
+    decimal: Literal[".", ","] = Setting(
+        default=".",
+        description='What parts the decimals of a number: `decimal: ","` reads `17,99`. Marks '
+        "between thousands are not read.",
     )
 
 

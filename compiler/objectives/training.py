@@ -149,10 +149,16 @@ class Training(Section):
                 f"`accumulate` expects a divisor of `batch`, found {self.accumulate} and a batch "
                 f"of {self.batch}",
                 ("accumulate",),
+                help=f"choose from {', '.join(map(str, self._divisors()))}",
             )
         yield from self.validation.problems()
         yield from self.on_divergence.problems()
         yield from length_problems(self)
+
+    def _divisors(self) -> list[int]:
+        """Numbers of micro-batches that the batch can be cut into, those nearest to the given."""
+        fitting = [n for n in range(1, self.batch + 1) if self.batch % n == 0]
+        return sorted(sorted(fitting, key=lambda n: abs(n - self.accumulate))[:4])
 
     def all_optimizers(self) -> Iterator[tuple[tuple[str, ...], Optimizer]]:
         """Every optimizer with the path that leads to it."""

@@ -40,6 +40,7 @@ def need_integers(op: str, x: TensorType) -> None:
             Code.D401,
             f"`{op}` needs integers, found {x}",
             label=f"elements of type {x.dtype}",
+            help="add `dtype: int64` to the input of the network that holds them",
         )
 
 

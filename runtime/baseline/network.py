@@ -41,7 +41,7 @@ def network_of_run(compilation: Compilation, folder: Path) -> Network:
     """
     run = read(folder)
     if run.settings is None or not run.test:
-        why = run.notes[0] if run.notes else f"it is {run.status}"
+        why = run.notes[0] if run.notes else f"it {run.outcome.predicate}"
         raise failure(
             Code.R901,
             f"expected a finished run in `{folder}`, found one without test figures: {why}",

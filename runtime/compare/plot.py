@@ -26,6 +26,12 @@ LETTER = 0.085
 MARKED = 40
 """Up to this many points, each is marked."""
 
+EDGE, EDGES = 3.0, 4
+"""Typographic points by which a curve is wider than the same one upon it, and how often at most."""
+
+Points = list[tuple[int, float]]
+"""Steps and the values of a figure."""
+
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
     """Loss and every metric that several runs have, over the optimizer steps, as a PNG.
@@ -106,25 +112,30 @@ def _draw_panel(axis: Any, runs: Sequence[Run], name: str) -> None:
     axis.set_xlabel("step", color=FAINT)
     axis.grid(color=GRID, linewidth=0.8)
     axis.set_axisbelow(True)
-    for run, color in zip(runs, _colors(len(runs)), strict=True):
-        if name == "loss":
-            _line(axis, run, "train", name, color)
-        _line(axis, run, "validation", name, color)
+    for part in ("train", "validation") if name == "loss" else ("validation",):
+        lines = [_points(run, part, name) for run in runs]
+        for index, (points, color) in enumerate(zip(lines, _colors(len(runs)), strict=True)):
+            _line(axis, part, points, color, covered_by=lines[index + 1 :].count(points))
     if name == "loss":
         scale_loss(axis)
 
 
-def _line(axis: Any, run: Run, part: str, name: str, color: Any) -> None:
+def _points(run: Run, part: str, name: str) -> Points:
     points = [(record["step"], record[part].get(name)) for record in run.history]
-    known = [(step, value) for step, value in points if value is not None]
-    if not known:
+    return [(step, value) for step, value in points if value is not None]
+
+
+def _line(axis: Any, part: str, points: Points, color: Any, *, covered_by: int) -> None:
+    """Draw a curve, so wide that it is seen on both sides of the same curves that cover it."""
+    if not points:
         return
     solid = part == "validation"
+    edge = EDGE * min(covered_by, EDGES)
     axis.plot(
-        *zip(*known, strict=True),
+        *zip(*points, strict=True),
         color=color,
         linestyle="-" if solid else "--",
-        linewidth=1.8 if solid else 1.0,
-        marker="o" if solid and len(known) <= MARKED else None,
-        markersize=3.5,
+        linewidth=(1.8 if solid else 1.0) + edge,
+        marker="o" if solid and len(points) <= MARKED else None,
+        markersize=3.5 + edge,
     )

@@ -11,16 +11,17 @@ from typing import Any, Literal
 
 from ...compiler.diagnostics import NetwrightError
 from ...compiler.driver import Compilation, compile_spec
+from ...compiler.objectives.parameter_rules import trained_count
 from ...compiler.objectives.training import Training
 from ..checkpoint import steps
 from ..files import read_json
 from ..history import Record, read_history
-from ..lock import holder
 from ..opening import named
+from ..outcome import Outcome, readable_outcome
 from ..runs import PLAN, SPEC, SUMMARY, read_run, recorded_classes
 from .settings import Settings, settings_of
 
-Status = Literal["finished", "running", "stopped"]
+Status = Literal["finished", "running", "stopped", "diverged", "cut off"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Run:
 
     name: of the spec. settings: None where the spec can't be compiled.
     higher: figure -> whether higher is better. figures: those of them that are no losses.
-    parameters: how many are trained. epoch, step: done so far. total_epochs, total_steps: None
+    outcome: how it came to its end. parameters: how many numbers its networks learn; trained: those
+    that no rule keeps as they are. epoch, step: done so far. total_epochs, total_steps: None
     where they are not known. seconds: of training. rate: samples per second, the epochs' median.
     decisions: what was settled when training began. validation: figures over the run.
     test: figures of the chosen checkpoint, that of `tested_step`. notes: what could not be read.
@@ -49,11 +51,12 @@ class Run:
 
     folder: Path
     name: str
-    status: Status
+    outcome: Outcome
     settings: Settings | None
     higher: Mapping[str, bool]
     figures: frozenset[str]
     parameters: int | None
+    trained: int | None
     epoch: int
     step: int
     total_epochs: int | None
@@ -71,6 +74,11 @@ class Run:
     tested_step: int
     notes: Sequence[str] = field(default_factory=tuple)
 
+    @property
+    def status(self) -> Status:
+        """The outcome in a word."""
+        return "finished" if self.outcome.how == "early" else self.outcome.how
+
 
 def read(folder: Path) -> Run:
     """Read a run.
@@ -84,19 +92,22 @@ def read(folder: Path) -> Run:
     figures = _metrics(compilation)
     higher = dict.fromkeys(_names(history), False) | figures if compilation else {}
     training = compilation.spec.training if compilation else None
+    outcome, problem = readable_outcome(folder)
+    notes += [problem] if problem else []
     last: Record = history[-1] if history else {}
     return Run(
         folder=folder,
         name=str(record.get("name")),
-        status=_status(folder, finished=bool(summary)),
+        outcome=outcome,
         settings=settings_of(compilation) if compilation else None,
         higher=higher,
         figures=frozenset(figures),
         parameters=_parameters(compilation),
+        trained=_trained(compilation),
         epoch=last.get("epoch", 0),
         step=max([last.get("step", 0), *steps(folder)[:1]]),
         total_epochs=_epochs(training) if training else None,
-        total_steps=_whole(summary.get("total_steps")) or (training.steps if training else None),
+        total_steps=_total_steps(outcome, summary, training),
         seconds=_number(summary.get("seconds", last.get("seconds"))),
         rate=_median([_number(r.get("samples_per_second")) for r in history]),
         device=decisions.get("device", str(record.get("device", "-"))),
@@ -158,15 +169,23 @@ def _parameters(compilation: Compilation | None) -> int | None:
     return sum(graph.parameter_count() for graph in compilation.graphs.values())
 
 
+def _trained(compilation: Compilation | None) -> int | None:
+    if compilation is None:
+        return None
+    return trained_count(compilation.spec.training.parameters, compilation.graphs)
+
+
 def _epochs(training: Training) -> int | None:
     """None where a run is counted in steps."""
     return None if training.steps else training.total_epochs
 
 
-def _status(folder: Path, *, finished: bool) -> Status:
-    if holder(folder):
-        return "running"
-    return "finished" if finished else "stopped"
+def _total_steps(
+    outcome: Outcome, summary: Mapping[str, Any], training: Training | None
+) -> int | None:
+    """By what the run wrote down; else by its spec, where that counts in steps."""
+    known = outcome.total_steps or _whole(summary.get("total_steps"))
+    return known or (training.steps if training else None)
 
 
 def _names(history: Sequence[Record]) -> list[str]:

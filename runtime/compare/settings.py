@@ -170,16 +170,22 @@ def _child(node: Tree, key: str | int) -> Tree:
 def _values(specs: Sequence[Settings], path: Path) -> tuple[Tree, ...]:
     """What stands at a path: as given, so that a chosen optimizer is shown without its defaults.
 
-    Of lists that can't be compared item by item, what not all of them have.
+    Of layers that can't be compared one by one, those that not all networks have; other lists are
+    short, and shown as they are.
     """
     full = [_at(spec.full, path) for spec in specs]
     given = [_at(spec.given, path) for spec in specs]
     values = [f if g is ABSENT else g for f, g in zip(full, given, strict=True)]
-    if all(isinstance(value, list) for value in values) and any(_nested(v) for v in values):
-        shared = [item for item in values[0] if all(item in value for value in values)]
-        rests = [[item for item in value if item not in shared] for value in values]
-        return tuple(rests) if any(rests) else tuple(values)
+    if path[0] in WIRING and all(isinstance(value, list) for value in values):
+        return _without_shared(values)
     return tuple(values)
+
+
+def _without_shared(values: Sequence[list[Tree]]) -> tuple[Tree, ...]:
+    """What not all of the lists have; `ABSENT` for one that has nothing besides."""
+    shared = [item for item in values[0] if all(item in value for value in values)]
+    rests = [[item for item in value if item not in shared] for value in values]
+    return tuple(rest or ABSENT for rest in rests) if any(rests) else tuple(values)
 
 
 def _nested(items: Sequence[Tree]) -> bool:

@@ -46,10 +46,12 @@ def _same(count: int) -> Row:
 
 
 def _run_rows(runs: Sequence[Run]) -> Iterator[Row]:
-    yield Row("state", tuple(run.status for run in runs))
+    yield Row("state", tuple(str(run.outcome) for run in runs))
     yield Row("device", tuple(run.device for run in runs))
     yield Row("precision", tuple(run.precision for run in runs))
     yield Row("parameters", tuple(count_text(run.parameters) for run in runs))
+    if any(run.trained != run.parameters for run in runs):
+        yield Row("of these trained", tuple(count_text(run.trained) for run in runs))
     yield Row("epochs", tuple(_of(run.epoch, run.total_epochs) for run in runs))
     yield Row("steps", tuple(_of(run.step, run.total_steps) for run in runs))
     yield Row("time", tuple(time_text(run.seconds) for run in runs))

@@ -14,11 +14,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ...compiler.diagnostics import Code, failure
 from ...compiler.objectives.fields import Field
 from ..planning.layout import formatted
 from .augment import augment
 from .columns import Columns, count
+from .errors import too_few
 from .homes import Home, Loader, Raw, Resident, Source, cut
 from .preprocess import Preprocess
 from .seeds import AUGMENTATION, ORDER, derive
@@ -116,7 +116,7 @@ class Batches:
         size = min(batch, self.size)
         cuts = share.cuts(size)
         if size < share.world * share.pieces:
-            raise _too_few(size, share)
+            raise too_few(size, share.world, share.pieces)
         order = torch.randperm(self.size, generator=self._seeded(derive(seed, ORDER, epoch)))
         steps = order[: self.size // size * size].view(-1, size)
         own = steps[start:, cuts[0] : cuts[-1]].reshape(-1)
@@ -178,13 +178,3 @@ def _cut(batch: Batch, cuts: list[int]) -> list[Batch]:
         )
         for start, stop in pairwise(cuts)
     ]
-
-
-def _too_few(size: int, share: Share) -> Exception:
-    wanted = share.world * share.pieces
-    return failure(
-        Code.F601,
-        f"expected at least {wanted} samples in a batch, one for each of {share.world} processes "
-        f"times {share.pieces} pieces; found {size}",
-        help="use fewer processes, lower `accumulate`, or raise `batch`",
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,15 +11,20 @@ from numpy.typing import NDArray
 
 from ...compiler.diagnostics import Code, Diagnostic
 from ...compiler.objectives.fields import Field
-from ...compiler.suggest import did_you_mean
+from ...compiler.suggest import LISTED, suggest
 from .columns import Array
-from .table_files import ChunkedArray
+from .spelling import flow, natural
+from .table_files import ChunkedArray, RowNames
 
 BEYOND_INT64 = 2.0**63
 """The least number above what int64 holds."""
 
 NOTHING = ("", "?", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None")
 """Texts that stand for a missing number."""
+
+
+NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*(e[-+]?[0-9]+)?", re.IGNORECASE)
+"""A number, whatever parts its decimals and thousands."""
 
 
 @dataclass
@@ -43,24 +49,27 @@ class Cells:
         return values
 
 
-def cells_of(column: ChunkedArray, declared: Field, name: str, file: str) -> Cells:
+def cells_of(
+    column: ChunkedArray, declared: Field, name: str, rows: RowNames, decimal: str | None = None
+) -> Cells:
     """Read a column as its field declares it.
 
     Texts become the numbers of their classes where the field has names for them; other texts are
     parsed as numbers. A column of whole numbers holds the labels themselves.
 
     Args:
-        name: of the column. file: what messages call it.
+        name: of the column. rows: what messages call them.
+        decimal: what parts the decimals of numbers in a text; None where they are no texts.
     """
-    return _Reader(declared, f"column `{name}` of `{file}`").read(column)
+    return _Reader(declared, f"column `{name}` of `{rows.path.name}`", rows, decimal).read(column)
 
 
 class _Reader:
     """Reads one column. place: what messages call it."""
 
-    def __init__(self, declared: Field, place: str) -> None:
+    def __init__(self, declared: Field, place: str, rows: RowNames, decimal: str | None) -> None:
         self._dtype, self._classes = np.dtype(declared.dtype or ""), declared.classes or []
-        self._place = place
+        self._place, self._rows, self._decimal = place, rows, decimal
 
     def read(self, column: ChunkedArray) -> Cells:
         import pyarrow.types as kinds
@@ -107,27 +116,44 @@ class _Reader:
         if not len(unknown):
             return Cells(values, missing, words=True)
         text = column[int(unknown[0])].as_py()
-        others = f" and {len(unknown) - 1} other rows" if len(unknown) > 1 else ""
         return self._wrong(
             f"expected one of the {len(self._classes)} classes in {self._place}, found "
-            f"`{text}` in row {unknown[0] + 1}{others}",
+            f"`{text}` in {self._rows(int(unknown[0]))}{self._rows.others(len(unknown) - 1)}",
             column,
-            did_you_mean(text, self._classes, "class"),
+            self._class_help(text, _words_of(column)),
         )
+
+    def _class_help(self, text: str, words: list[str]) -> str:
+        """The next step for a word that is no class: it is misspelt, or `classes` is."""
+        close = suggest(text, self._classes)
+        if close is not None and close in words:
+            return f"a class with a similar name exists: `{close}`"
+        if len(words) > LISTED:
+            return f"name all {len(words):,} words of the column in `classes`"
+        return f"name what the column holds: `classes: {flow(words)}`"
 
     def _parsed(self, column: ChunkedArray) -> Cells:
         """Texts as numbers."""
         cleaned = _without_nothing(column)
+        if self._decimal == ",":
+            cleaned = _exchanged(cleaned)
         whole = _cast(cleaned, "int64") if self._dtype.kind in "iub" else None
         numbers = whole if whole is not None else _cast(cleaned, "float64")
         if numbers is not None:
             return self._numbers(numbers)
-        row, text = _no_number(cleaned)
+        row = _no_number(cleaned)
+        text = column[row].as_py()
         return self._wrong(
-            f"expected numbers in {self._place}, found `{text}` in row {row + 1}",
+            f"expected numbers in {self._place}, found `{text}` in {self._rows(row)}",
             column,
-            "words become numbers where the field has `classes: [...]`",
+            _number_help(text, self._decimal) or self._naming_help(_words_of(column)),
         )
+
+    def _naming_help(self, words: list[str]) -> str:
+        """The next step for words where numbers are wanted."""
+        if len(words) > LISTED or any(NUMBER.fullmatch(word) for word in words):
+            return "words become numbers where the field has `classes: [...]`"
+        return f"name the words, which become numbers then: `classes: {flow(words)}`"
 
     def _numbers(self, column: ChunkedArray, per_row: int = 1) -> Cells:
         """Numbers of any kind as the declared one. per_row: how many of them make a row."""
@@ -145,8 +171,8 @@ class _Reader:
             first = wrong[0]
             wanted = "whole numbers" if broken[first] else "whole numbers that int64 holds"
             return self._wrong(
-                f"expected {wanted} in {self._place}, found {values[first]:g} in row "
-                f"{first // per_row + 1}",
+                f"expected {wanted} in {self._place}, found {values[first]:g} in "
+                f"{self._rows(int(first) // per_row)}",
                 column,
                 "give the field `dtype: float32`" if broken[first] else "correct the value",
             )
@@ -191,13 +217,41 @@ def _cast(column: ChunkedArray, kind: str) -> ChunkedArray | None:
         return None
 
 
-def _no_number(column: ChunkedArray) -> tuple[int, str]:
-    """The first row whose text is no number, from 0, and the text."""
+def _exchanged(column: ChunkedArray) -> ChunkedArray:
+    """Texts with commas for points and points for commas, so that `1.5` is no number either."""
+    import pyarrow.compute as pc
+
+    for old, new in ((",", "\0"), (".", ","), ("\0", ".")):
+        column = pc.replace_substring(column, old, new)
+    return column
+
+
+def _words_of(column: ChunkedArray) -> list[str]:
+    """The different words of a column in their natural order, those for nothing left out."""
+    return sorted(_without_nothing(column).unique().drop_null().to_pylist(), key=natural)
+
+
+def _number_help(text: str, decimal: str | None) -> str | None:
+    """The next step for a text that is a number in another spelling; None for one that is none."""
+    if decimal is None or not NUMBER.fullmatch(text):
+        return None
+    if decimal == ".":
+        marks, point, other = text.count(","), "." in text, ","
+    else:
+        marks, point, other = text.count("."), "," in text, "."
+    if point or marks > 1:
+        return "write numbers without marks between thousands, such as `1234.5` for `1,234.5`"
+    return f'write `decimal: "{other}"` in the source `csv`, if `{other}` parts the decimals'
+
+
+def _no_number(column: ChunkedArray) -> int:
+    """The first row whose text is no number, from 0."""
     import pyarrow.compute as pc
 
     unique = column.unique()
     wrong = next(text for text in unique if _cast_one(text) is None)
-    return pc.index(column, wrong).as_py(), wrong.as_py()
+    row: int = pc.index(column, wrong).as_py()
+    return row
 
 
 def _cast_one(text: Any) -> Any:

@@ -15,6 +15,7 @@ from ...compiler.diagnostics import Code, Diagnostic
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.fields import Field
 from .columns import Column, Columns, ConvertedColumn
+from .repairs import finite_help, labels_help, stored_help
 from .scan import Scan, Wrong, scan
 
 CORRECT = "correct `fields` to what the file holds, or the file"
@@ -88,7 +89,8 @@ class Checker:
             wanted = f"{field.dtype}[{', '.join(map(str, field.shape))}]"
             found = f"{column.dtype}[{', '.join(map(str, column.shape))}]"
             place = f"{part} of `{column.file}`" if column.file else part
-            self._add(f"expected `{name}` as {wanted}, found {found}, in {place}")
+            step = stored_help(name, column.dtype, column.shape, field) or CORRECT
+            self._add(f"expected `{name}` as {wanted}, found {found}, in {place}", step)
             return None
         if sample == column.shape[1:] and dtype == column.dtype:
             return column
@@ -96,7 +98,7 @@ class Checker:
 
     def _sample(self, column: Column, shape: Sequence[int | str]) -> tuple[int, ...] | None:
         """The sizes of a sample with axes of size 1 as declared; None where they do not fit."""
-        sizes = _with_rank(column.shape, shape)
+        sizes = with_rank(column.shape, shape)
         if len(sizes) != len(shape):
             return None
         pairs = list(zip(sizes, shape, strict=True))[1:]
@@ -106,7 +108,8 @@ class Checker:
     def _values(self, name: str, column: Column, field: Field, part: str, trains: bool) -> Scan:
         """Look at the values of a column of the right shape, as they are stored."""
         if 0 in column.shape:
-            self._add(f"expected samples in `{name}`, found none, in {part}")
+            message = f"expected samples in `{name}`, found none, in {part}"
+            self._add(message, "add samples to the file, or name another one")
             return Scan()
         rules = self._labels.get(name, Labels())
         total = field.class_total or rules.count
@@ -116,12 +119,14 @@ class Checker:
             return Scan()
         seen = scan(column, interval, ignored=rules.ignored if total else frozenset(), labels=named)
         if seen.infinite:
-            self._add(f"expected finite numbers in `{name}`, {_first(column, seen.infinite, part)}")
+            first = _first(column, seen.infinite, part)
+            self._add(f"expected finite numbers in `{name}`, {first}", finite_help(name, column))
         elif seen.outside:
             assert interval
             self._add(
                 f"expected {what} from {interval[0]:g} to {interval[1]:g} in `{name}`, "
-                f"{_first(column, seen.outside, part)}"
+                f"{_first(column, seen.outside, part)}",
+                labels_help(name, seen, total, name in self._labels) if total else CORRECT,
             )
         else:
             self._empty_classes(name, field, seen, rules)
@@ -167,7 +172,7 @@ def no_samples(name: str, classes: Sequence[str]) -> tuple[str, str]:
     )
 
 
-def _with_rank(sizes: tuple[int, ...], shape: Sequence[int | str]) -> tuple[int, ...]:
+def with_rank(sizes: tuple[int, ...], shape: Sequence[int | str]) -> tuple[int, ...]:
     """Add or drop axes of size 1 where that gives the declared sizes."""
     if len(sizes) in (0, len(shape)) or not all(isinstance(size, int) for size in shape[1:]):
         return sizes

@@ -39,6 +39,9 @@ class Column(ABC):
     file: str = ""
     """What messages call the file it comes from."""
 
+    in_table: bool = False
+    """Whether its values are cells of a table."""
+
     @property
     def nbytes(self) -> int:
         """The bytes of all values once they are in memory."""

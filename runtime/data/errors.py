@@ -7,8 +7,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
+from ...compiler.suggest import suggest
 
 T = TypeVar("T")
+
+
+def too_few(size: int, processes: int, pieces: int) -> NetwrightError:
+    """A batch of `size` samples is too small to be cut."""
+    parts = [f"{processes} processes"] if processes > 1 else []
+    parts += [f"{pieces} pieces"] if pieces > 1 else []
+    return failure(
+        Code.F601,
+        f"expected at least {processes * pieces} samples in a batch, one for each of "
+        f"{' times '.join(parts)}; found {size}",
+        help="use fewer processes, lower `accumulate`, or raise `batch`",
+    )
 
 
 def missing(path: Path) -> NetwrightError:
@@ -37,6 +50,17 @@ def damaged(path: Path, what: str) -> NetwrightError:
     )
 
 
+def pickled(path: Path) -> NetwrightError:
+    """A file of numpy with an array of Python objects, which only a pickle can hold."""
+    return failure(
+        Code.F602,
+        f"expected numbers in `{path}`, found an array of Python objects (dtype `object`)",
+        notes=["numpy pickles such arrays, and a pickle can run any code when it is read: none is"],
+        help="save it as numbers: `numpy.save(path, numpy.array(rows, dtype=numpy.float32))`, with "
+        "rows of one length",
+    )
+
+
 def unreadable(path: Path, error: OSError) -> NetwrightError:
     return failure(
         Code.F602, f"expected to read the data file `{path}`, found: {error.strerror or error}"
@@ -62,19 +86,22 @@ def gone(path: Path) -> NetwrightError:
     )
 
 
-def lacking(path: Path, name: str, found: Iterable[str]) -> NetwrightError:
-    names = ", ".join(f"`{other}`" for other in found) or "none"
-    return failure(
+def lacking(path: Path, field: str, name: str, found: Iterable[str], key: str) -> Diagnostic:
+    """A field whose array is not there. key: the setting that names arrays by their fields."""
+    known = list(found)
+    names = ", ".join(f"`{other}`" for other in known) or "none"
+    array = suggest(name, known) or "..."
+    return Diagnostic(
         Code.F601,
         f"expected an array `{name}` in `{path}`, found {names}",
-        help=f"name the array that holds the field: `arrays: {{{name}: ...}}`",
+        help=f"name the array that holds the field: `{key}: {{{field}: {array}}}`",
     )
 
 
 def gathered(calls: Mapping[str, Callable[[], T]]) -> dict[str, T]:
     """The results of all calls by name.
 
-    Raises: NetwrightError: what any of them found wrong, together.
+    Raises: NetwrightError: what any of them found wrong, together; each mistake once.
     """
     results: dict[str, T] = {}
     problems: list[Diagnostic] = []
@@ -82,7 +109,7 @@ def gathered(calls: Mapping[str, Callable[[], T]]) -> dict[str, T]:
         try:
             results[name] = call()
         except NetwrightError as error:
-            problems += error.diagnostics
+            problems += [found for found in error.diagnostics if found not in problems]
     if problems:
         raise NetwrightError(*problems)
     return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,14 +13,15 @@ import numpy as np
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.image_sources import CHANNELS, ImageFolder
-from ...compiler.suggest import did_you_mean
 from ...compiler.suggest import listing as quoted
+from ...compiler.suggest import suggest
 from ..images import SUFFIXES
 from .columns import ArrayColumn, Column, SubsetColumn
 from .errors import gathered, no_folder, unreadable
 from .images import NAMED, Form, ImageColumn, listed, no_images
 from .raw import RawData
 from .room import available_memory
+from .spelling import natural
 
 MEMORY_SHARE = 0.25
 """The part of the free memory up to which images are kept there."""
@@ -102,17 +102,11 @@ def _entries(root: Path) -> list[os.DirEntry[str]]:
         raise unreadable(root, error) from error
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts numbers in names by their values: `2` before `10`."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
-
-
 def _list(root: Path, classes: Sequence[str], part: str, settings: ImageFolder) -> _Listing:
     if settings.labels == "folders":
         listing = _labelled(root, classes, part)
     else:
-        names, others = _images(root, "")
+        names, others = images_below(root)
         listing = _Listing(root, names, [], others)
     if not listing.names:
         raise failure(
@@ -131,7 +125,7 @@ def _labelled(root: Path, classes: Sequence[str], part: str) -> _Listing:
     labels: list[int] = []
     empty: list[str] = []
     for label, name in enumerate(classes):
-        found, rest = _images(root, name) if name in folders else ([], [])
+        found, rest = images_below(root, name) if name in folders else ([], [])
         names, others = names + found, others + rest
         labels += [label] * len(found)
         empty += [] if found else [name]
@@ -149,8 +143,16 @@ def _strangers(root: Path, folders: set[str], classes: Sequence[str]) -> Iterato
         yield Diagnostic(
             Code.F601,
             f"expected the subfolders of `{root}` to be classes, found `{name}`",
-            help=did_you_mean(name, classes, "class"),
+            help=_stranger_help(name, folders, classes),
         )
+
+
+def _stranger_help(name: str, folders: set[str], classes: Sequence[str]) -> str:
+    """The next step for a folder that is no class: one of them is misspelt, or is not named."""
+    close = suggest(name, [label for label in classes if label not in folders])
+    if close is not None:
+        return f"a class with a similar name exists: `{close}`"
+    return f"add `{name}` to `classes`, or move the folder elsewhere"
 
 
 def _empty(root: Path, classes: Sequence[str], folders: set[str]) -> Iterator[Diagnostic]:
@@ -170,7 +172,7 @@ def _empty(root: Path, classes: Sequence[str], folders: set[str]) -> Iterator[Di
             )
 
 
-def _images(root: Path, below: str) -> tuple[list[str], list[str]]:
+def images_below(root: Path, below: str = "") -> tuple[list[str], list[str]]:
     """The images below a folder and the other files, relative to the root, in natural order."""
     images: list[str] = []
     others: list[str] = []

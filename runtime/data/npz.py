@@ -5,33 +5,49 @@ Pickled objects are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..arrays import DamagedArrays, Stored, array_names, load_npz, locate_npy, locate_npz
+from ...compiler.diagnostics import NetwrightError
+from ..arrays import (
+    DamagedArrays,
+    PickledArrays,
+    Stored,
+    array_names,
+    load_npz,
+    locate_npy,
+    locate_npz,
+)
 from .columns import ArrayColumn, Column, MappedColumn
-from .errors import damaged, lacking, missing, unreadable
+from .errors import damaged, lacking, missing, pickled, unreadable
 
 
-def read_npz(path: Path, names: Sequence[str]) -> dict[str, Column]:
-    """The named arrays of an `.npz` file.
+def read_npz(path: Path, arrays: Mapping[str, str], key: str = "arrays") -> dict[str, Column]:
+    """Field -> its array in an `.npz` file.
 
+    Args:
+        arrays: field -> the name of its array. key: the setting that gives these names.
     Raises: NetwrightError: F602: the file is missing, unreadable, damaged or holds objects.
-        F601: it lacks an array.
+        F601: it lacks arrays, each of which is told.
     """
+    names = list(arrays.values())
     with _told(path):
         known = array_names(path)
-        for name in names:
-            if name not in known:
-                raise lacking(path, name, known)
+        problems = [
+            lacking(path, field, name, known, key)
+            for field, name in arrays.items()
+            if name not in known
+        ]
+        if problems:
+            raise NetwrightError(*problems)
         stored = locate_npz(path, names)
         loaded = load_npz(path, [name for name in names if name not in stored])
     return {
-        name: _mapped(path, stored[name])
+        field: _mapped(path, stored[name])
         if name in stored
         else ArrayColumn(loaded[name], path.name)
-        for name in names
+        for field, name in arrays.items()
     }
 
 
@@ -51,6 +67,8 @@ def _told(path: Path) -> Iterator[None]:
         raise missing(path)
     try:
         yield
+    except PickledArrays as error:
+        raise pickled(path) from error
     except DamagedArrays as error:
         raise damaged(path, str(error)) from error
     except OSError as error:

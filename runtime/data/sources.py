@@ -75,17 +75,16 @@ def _by_file(
 
 def _npz(source: Any, fields: Fields, folder: Path) -> RawData:
     path = folder / source.path
-    calls = {"train": partial(_pick, path, source.arrays, fields)}
+    calls = {"train": partial(_pick, path, source.arrays, fields, "arrays")}
     if source.has_test:
         test_path = folder / source.test_path if source.test_path else path
-        calls["test"] = partial(_pick, test_path, source.test_arrays, fields)
+        calls["test"] = partial(_pick, test_path, source.test_arrays, fields, "test_arrays")
     found = gathered(calls)
     return RawData(found["train"], found.get("test"))
 
 
-def _pick(path: Path, names: Mapping[str, str], fields: Fields) -> Columns:
-    archive = read_npz(path, [names.get(field, field) for field in fields])
-    return {field: archive[names.get(field, field)] for field in fields}
+def _pick(path: Path, names: Mapping[str, str], fields: Fields, key: str) -> Columns:
+    return read_npz(path, {field: names.get(field, field) for field in fields}, key)
 
 
 _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {

@@ -1,4 +1,4 @@
-"""Values as a spec would write them, for lines that a user pastes."""
+"""Values as a spec would write them, for lines that a user pastes, and names in natural order."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def flow(value: Mapping[str, object] | Sequence[object] | object) -> str:
     if isinstance(value, Sequence):
         return "[" + ", ".join(flow(item) for item in value) + "]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers in names by their values: `2` before `10`."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,61 @@ ChunkedArray = Any
 """A pyarrow.ChunkedArray."""
 
 
+@dataclass(frozen=True)
+class RowNames:
+    """What messages call the rows of a file: lines of a CSV file, rows of a Parquet file, from 1.
+
+    delimiter: of a CSV file; None for a Parquet file.
+    """
+
+    path: Path
+    delimiter: str | None
+
+    @property
+    def unit(self) -> str:
+        return "row" if self.delimiter is None else "line"
+
+    def __call__(self, index: int) -> str:
+        """The name of a row by its index from 0; the header of a CSV file is its line 1."""
+        if self.delimiter is None:
+            return f"row {index + 1}"
+        lines = self._lines
+        return f"line {lines[index] if index < len(lines) else index + 2}"
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        """The line on which each row begins: a quoted text may have several."""
+        assert self.delimiter is not None
+        return [line for line, _ in _records(self.path, self.delimiter)][1:]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "delimiter": self.delimiter}  # lines are counted when asked for
+
+    def others(self, count: int) -> str:
+        """` and 3 other lines`; nothing for none."""
+        return f" and {count:,} other {self.unit}{'s' if count > 1 else ''}" if count else ""
+
+
+def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The records of a CSV file that are not empty, each with the line on which it begins."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            line = 1
+            for record in reader:
+                if record:
+                    yield line, record
+                line = reader.line_num + 1
+    except (OSError, csv.Error):
+        return  # of a message alone, which then counts as if each record were a line
+
+
 def column_names(path: Path, delimiter: str | None) -> list[str]:
     """The names of a file's columns. delimiter: of a CSV file; None for a Parquet file.
 
     Raises: NetwrightError: F602.
     """
-    with _told(path):
+    with _told(path, delimiter):
         if delimiter is None:
             from pyarrow.parquet import read_schema
 
@@ -53,7 +104,7 @@ def read_columns(
 
     Raises: NetwrightError: F602.
     """
-    with _told(path):
+    with _told(path, delimiter):
         if delimiter is None:
             from pyarrow.parquet import read_table
 
@@ -81,7 +132,7 @@ def _read_csv(path: Path, names: Sequence[str], delimiter: str) -> Mapping[str, 
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, delimiter: str | None) -> Iterator[None]:
     """Arrow's errors and the system's as diagnostics."""
     import pyarrow as pa
 
@@ -92,10 +143,24 @@ def _told(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise _encoding(path) from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, csv.Error) as error:
+        if delimiter is not None and "columns, got" in str(error):
+            raise _ragged(path, delimiter) from error
         text = str(error).partition("\n")[0]
         raise (_encoding(path) if "UTF8" in text else damaged(path, text)) from error
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _ragged(path: Path, delimiter: str) -> NetwrightError:
+    """The first line of a CSV file with another number of columns than the header."""
+    records = _records(path, delimiter)
+    wanted = len(next(records, (1, []))[1])
+    line, found = next(((n, r) for n, r in records if len(r) != wanted), (1, []))
+    return failure(
+        Code.F602,
+        f"expected {wanted} columns in each line of `{path}`, found {len(found)} in line {line}",
+        help=f"correct the line; a text that holds `{delimiter}` stands in double quotes",
+    )
 
 
 def _encoding(path: Path) -> NetwrightError:

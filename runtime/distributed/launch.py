@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
 from ...compiler.driver import Compilation
+from ...compiler.objectives.training import Training
+from ..data.errors import too_few
 from ..data.room import cores
 from ..opening import check_trainable
 from ..runs import is_run, newest_folder, next_folder
@@ -64,8 +66,10 @@ def choose_folder(compilation: Compilation, output: Path | None, *, resume: bool
     return newest_folder(name) if resume else next_folder(name)
 
 
-def check_processes(count: int) -> None:
-    """Raises: NetwrightError: R905: the machine has too few cores for so many processes."""
+def check_processes(count: int, training: Training) -> None:
+    """Raises: NetwrightError: R905: the machine has too few cores. F601: a batch is too small."""
+    if training.batch < count * training.accumulate:
+        raise too_few(training.batch, count, training.accumulate)
     found = cores()
     if count > MOST_A_CORE * found:
         raise failure(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ...compiler.ir.graph import Graph, Parameter
 from ...compiler.ir.shapes import DType
 from ...compiler.objectives.initial_weights import InitFrom
-from ...compiler.objectives.patterns import matches_any
+from ...compiler.objectives.patterns import matches, matches_any
 from .files import Stored, WeightSource
 
 COUNTER = "num_batches_tracked"
@@ -61,6 +62,33 @@ class Match:
             if self.below(tensor) is not None
         ]
 
+    def starts_anew(self, network: str, tensor: str) -> bool:
+        """Whether `reinitialise` names a tensor, alone or behind its network's name."""
+        return matches_any(self.patterns, tensor) or matches_any(
+            self.whole_names, f"{network}.{tensor}"
+        )
+
+    @cached_property
+    def patterns(self) -> list[str]:
+        """Patterns of `reinitialise` for the names that tensors have in their network."""
+        return [p for p in self.settings.reinitialise if p not in self.whole_names]
+
+    @cached_property
+    def whole_names(self) -> list[str]:
+        """Patterns that name the network first, as those of `parameters` do.
+
+        A pattern is one where it fits no name inside the networks, so that `fc.**` stays the layer
+        `fc` where a network is called `fc`, too.
+        """
+        inner = [tensor for _, tensor, _ in self.wanted]
+        whole = [f"{network}.{tensor}" for network, tensor, _ in self.wanted]
+        return [
+            pattern
+            for pattern in self.settings.reinitialise
+            if not any(matches(pattern, name) for name in inner)
+            and any(matches(pattern, name) for name in whole)
+        ]
+
     def below(self, tensor: str) -> str | None:
         """A tensor's name below the layer that gets weights; None where it lies elsewhere."""
         under = self.settings.under
@@ -95,7 +123,7 @@ def match_names(settings: InitFrom, graphs: Mapping[str, Graph], source: WeightS
     match.rest = [name for name in source.tensors if name not in asked]
     for name in match.rest:
         own = match.own_name(name)
-        if own is not None and not matches_any(settings.reinitialise, own):
+        if own is not None and not matches_any(match.patterns, own):
             match.extra.append(name)
     return match
 
@@ -104,7 +132,7 @@ def _decide(match: Match, network: str, tensor: str, declared: Parameter) -> str
     """Where one tensor comes from. Returns: its name in the source, whether it is there or not."""
     asked = f"{match.head(network)}{match.below(tensor)}"
     stored = match.source.tensors.get(asked)
-    if matches_any(match.settings.reinitialise, tensor):
+    if match.starts_anew(network, tensor):
         match.fresh.append(f"{network}.{tensor}")
     elif stored is None:
         match.fresh.append(f"{network}.{tensor}")

@@ -16,7 +16,10 @@ SHOWN = 6
 
 def problems_of(match: Match) -> Iterator[Diagnostic]:
     """What keeps a source from being used; nothing where it fits."""
-    yield from _unknown_patterns(match)
+    unknown = list(_unknown_patterns(match))
+    yield from unknown
+    if unknown:
+        return  # what they were to name would be reported again as a misfit
     if not match.taken and not match.misfits:
         yield _nothing(match)
         return
@@ -37,7 +40,7 @@ def _problem(match: Match, message: str, help_: str, notes: Iterable[str] = ()) 
 def _unknown_patterns(match: Match) -> Iterator[Diagnostic]:
     own = [tensor for _, tensor, _ in match.wanted]
     there = [name for name in map(match.own_name, match.rest) if name is not None]
-    for pattern in match.settings.reinitialise:
+    for pattern in match.patterns:
         if not any(matches(pattern, name) for name in (*own, *there)):
             yield _problem(
                 match,

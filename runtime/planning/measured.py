@@ -77,7 +77,11 @@ class Measuring:
             compare([before, *others])
             fastest = min(others, key=lambda one: median(one.against(before)))
             self.best = fastest if self._wins(what, fastest) else before
-            timings = [*(_timing(what, one) for one in (before, *others)), *timings]
+            timings = [
+                _timing(what, before),
+                *(_timing(what, one, before, preferred=one is self.best) for one in others),
+                *timings,
+            ]
         for candidate in (before, *others):
             if candidate is not self.best:
                 candidate.close()
@@ -156,12 +160,26 @@ STAGES: Mapping[What, Callable[[Measuring], Iterator[Change]]] = {
 """Which decisions are measured, in order, and what is compared with the best plan so far."""
 
 
-def _timing(what: What, candidate: Candidate) -> Timing:
-    value = shown(getattr(candidate.plan, what))
-    compiles = what == "compile" and candidate.plan.compile
-    note = f"after {candidate.warm_up:.0f} s of compiling" if compiles else ""
-    milliseconds = float(f"{candidate.median * 1000:.4g}")
-    return Timing(what=what, value=value, milliseconds=milliseconds, note=note)
+def _timing(
+    what: What, candidate: Candidate, base: Candidate | None = None, *, preferred: bool = False
+) -> Timing:
+    """How long a step takes; of one that was compared with `base`, by the same rounds.
+
+    A machine that slows down for some rounds moves the medians of both, but not their ratio, which
+    is what decides.
+    """
+    value, notes = shown(getattr(candidate.plan, what)), []
+    if what == "compile" and candidate.plan.compile:
+        notes.append(f"after {candidate.warm_up:.0f} s of compiling")
+    seconds = candidate.median
+    if base is not None:
+        ratios = candidate.against(base)
+        seconds = base.median * median(ratios)
+        faster = sum(ratio < 1 for ratio in ratios)
+        if median(ratios) < 1 and not preferred:
+            notes.append(f"faster in {faster} of {len(ratios)} rounds: too little to change")
+    milliseconds = float(f"{seconds * 1000:.4g}")
+    return Timing(what=what, value=value, milliseconds=milliseconds, note=", ".join(notes))
 
 
 def _note(error: Exception) -> str:

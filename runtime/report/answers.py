@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.losses import Loss
 from .markup import Html, element, joined
-from .numbers import figure_text, percent
+from .numbers import percent, short_text
 from .pictures import gray_or_color, is_drawable, limits, mask, numbers
 
 Array = NDArray[Any]
@@ -162,8 +162,8 @@ def _values(judged: Judged) -> Answer:
         )
         return Answer(_off(output, truth), pictures)
     if truth.size == 1:
-        rows = (("predicted", figure_text(float(output.reshape(())))),
-                ("true", figure_text(float(truth.reshape(())))))  # fmt: skip
+        rows = (("predicted", short_text(float(output.reshape(())))),
+                ("true", short_text(float(truth.reshape(())))))  # fmt: skip
     else:
         rows = (("predicted", numbers(output, 4)), ("true", numbers(truth, 4)))
     words = (element("div", element("span", k), element("b", v)) for k, v in rows)
@@ -173,7 +173,7 @@ def _values(judged: Judged) -> Answer:
 def _off(output: Array, truth: Array) -> Html:
     error = float(np.abs(output - truth.astype(np.float64)).mean())
     word = "off by " if truth.size == 1 else "off by, on average, "
-    return element("p", word, element("b", figure_text(error)))
+    return element("p", word, element("b", short_text(error)))
 
 
 _KINDS: dict[str, Callable[[Judged], Answer]] = {

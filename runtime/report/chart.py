@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from .markup import Html, element, joined, short
-from .numbers import figure_text, tick_text
+from .numbers import short_text, tick_text
 from .scales import Axis
 
 WIDTH, HEIGHT = 360.0, 212.0
@@ -84,7 +84,7 @@ def picture(body: Html, label: str, width: float = WIDTH, height: float = HEIGHT
 def _legend(line: Series) -> Html:
     last = next((value for value in reversed(line.values) if value is not None), None)
     swatch = element("i", class_=f"swatch tone{line.tone}")
-    return element("span", swatch, f"{line.name} ", element("b", figure_text(last)), class_="key")
+    return element("span", swatch, f"{line.name} ", element("b", short_text(last)), class_="key")
 
 
 def _grid(frame: Frame) -> Iterator[Html]:
@@ -127,7 +127,7 @@ def _line(x: Sequence[float], line: Series, frame: Frame) -> Iterator[Html]:
         return
     kind = f"dot tone{line.tone}" if len(drawn) <= DOTTED else f"dot hidden tone{line.tone}"
     for at, value in drawn:
-        told = f"{line.name} {figure_text(value)} at {frame.x_name} {figure_text(at)}"
+        told = f"{line.name} {short_text(value)} at {frame.x_name} {short_text(at)}"
         yield _dot(frame.at(at, value), kind, told)
 
 

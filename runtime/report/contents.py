@@ -24,7 +24,7 @@ def pieces(subject: Subject) -> Iterator[Piece]:
     yield curves(subject)
     yield from _of_the_objective(subject)
     yield network(subject)
-    yield filters(subject)
+    yield from filters(subject)
     yield gradients(subject)
     yield plan(subject)
     yield environment(subject)

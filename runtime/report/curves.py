@@ -8,7 +8,7 @@ from typing import Any
 
 from .chart import Frame, Series, finite, line_chart
 from .markup import Html, element, joined, table
-from .numbers import counted, figure_text
+from .numbers import counted, figure_text, short_text
 from .scales import axis_of, count_axis
 from .section import LeftOut, Piece, Section
 from .subject import Subject, number
@@ -109,7 +109,7 @@ def _figures(line: Timeline, *, is_open: bool = False) -> Html:
         [
             f"{record[line.unit]:,}",
             *(figure_text(record[part].get(name)) for part, name in columns),
-            figure_text(record["lr"]),
+            short_text(record["lr"]),
         ]
         for record in records
     )

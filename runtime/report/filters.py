@@ -13,9 +13,10 @@ from ...compiler.ir.graph import Graph, Node
 from ..checkpoint import load_weights
 from ..runs import SPEC
 from .markup import Html, element, joined
-from .numbers import figure_text
+from .numbers import short_text
 from .pictures import image
-from .section import LeftOut, Piece, Section, reason
+from .section import LeftOut, Pieces, Section, reason
+from .state import after_step
 from .subject import Subject
 
 TITLE = "First-layer filters"
@@ -34,17 +35,17 @@ Array = NDArray[Any]
 NEGATIVE, NOTHING, POSITIVE = (37, 99, 235), (255, 255, 255), (234, 88, 12)
 
 
-def filters(subject: Subject) -> Piece:
-    """The filters of each network whose first layer is such a convolution."""
+def filters(subject: Subject) -> Pieces:
+    """The filters of each network whose first layer is such a convolution; others have none."""
     if subject.compilation is None:
-        return LeftOut(TITLE, subject.why(SPEC))
+        return [LeftOut(TITLE, subject.why(SPEC))]
     found = {name: _first(graph) for name, graph in subject.compilation.graphs.items()}
     layers = {name: node for name, node in found.items() if node}
     step = subject.tested_step
     if not layers:
-        return LeftOut(TITLE, "no network begins with a convolution over 1 or 3 channels")
+        return []
     if step is None:
-        return LeftOut(TITLE, "the run has no checkpoint")
+        return [LeftOut(TITLE, "the run has no checkpoint")]
     try:
         weights = load_weights(subject.folder, step)
         parts = [
@@ -52,11 +53,12 @@ def filters(subject: Subject) -> Piece:
             for name, node in layers.items()
         ]
     except NetwrightError as error:
-        return LeftOut(TITLE, reason(error))
+        return [LeftOut(TITLE, reason(error))]
     except KeyError as error:
-        return LeftOut(TITLE, f"the checkpoint has no weights {error}")
+        return [LeftOut(TITLE, f"the checkpoint has no weights {error}")]
     kinds = (COLORS[_channels(node)] for node in layers.values())
-    return Section(TITLE, joined(parts), f"After step {step:,}. {' '.join(dict.fromkeys(kinds))}")
+    note = f"They are those {after_step(step)}. {' '.join(dict.fromkeys(kinds))}"
+    return [Section(TITLE, joined(parts), note)]
 
 
 def _first(graph: Graph) -> Node | None:
@@ -84,7 +86,7 @@ def _sheet(network: str, node: Node, weight: Array) -> Html:
     count, (height, width) = len(weight), weight.shape[2:]
     told = f"{network}.{node.path}: {count} filters of {height} × {width}"  # noqa: RUF001
     told += f", the first {SHOWN} shown" if count > SHOWN else ""
-    told += f"; the strongest colour is {figure_text(largest)}"
+    told += f"; the strongest colour is {short_text(largest)}"
     return joined([element("p", told, class_="note"), element("div", drawn, class_="filters")])
 
 
@@ -93,7 +95,7 @@ def _filters(weight: Array, largest: float) -> Iterator[Html]:
         shares = one / largest
         pixels = _diverging(shares[0]) if len(one) == 1 else _color(shares)
         norm = float(np.sqrt((one**2).sum()))
-        yield image(pixels, f"filter {index}, norm {figure_text(norm)}")
+        yield image(pixels, f"filter {index}, norm {short_text(norm)}")
 
 
 def _color(shares: Array) -> NDArray[np.uint8]:

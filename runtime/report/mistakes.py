@@ -11,9 +11,10 @@ from ...compiler.objectives.supervised import Supervised
 from .answers import Answer, Judged, answer, names_of
 from .markup import Html, element, joined
 from .numbers import counted, figure_text
-from .pictures import class_color, sample_view
+from .pictures import class_color, sample_view, table_rows
 from .probe import Answers, Probe, Sweep
 from .section import LeftOut, Piece, Section
+from .state import after_step
 
 SHOWN = 24
 """How many samples are shown."""
@@ -35,7 +36,7 @@ def mistakes(probe: Probe, sweep: Sweep) -> Piece:
         for place, i in enumerate(worst)
     )
     body = joined([*_legends(probe, answers), element("ul", joined(cards), class_="cards")])
-    return Section(title(probe.settings), body, _note(probe, sweep, said))
+    return Section(_title(probe.settings, said), body, _note(probe, sweep, said))
 
 
 def title(settings: Supervised) -> str:
@@ -44,12 +45,19 @@ def title(settings: Supervised) -> str:
     return "Largest errors" if numbers else "Worst mistakes"
 
 
+def _title(settings: Supervised, said: list[list[Answer]]) -> str:
+    """Where most answers are right, though the least sure, they are no mistakes."""
+    right = sum(all(answer.right for answer in answers) for answers in said)
+    return "Highest losses" if right > len(said) / 2 else title(settings)
+
+
 def _note(probe: Probe, sweep: Sweep, said: list[list[Answer]]) -> str:
     looked, size = len(sweep.indices), probe.size
     among = f"all {size:,}" if looked == size else f"{looked:,} evenly drawn of {size:,}"
     told = (
         f"The {counted(len(said), 'sample')} with the highest loss among {among} {probe.part} "
-        f"samples, whose median loss is {figure_text(float(np.nanmedian(sweep.losses)))}."
+        f"samples, whose median loss is {figure_text(float(np.nanmedian(sweep.losses)))}. "
+        f"The network is that {after_step(probe.step)}."
     )
     judged = [answers for answers in said if any(a.right is not None for a in answers)]
     wrong = sum(any(a.right is False for a in answers) for answers in judged)
@@ -85,9 +93,21 @@ def _card(
 
 
 def _inputs(probe: Probe, answers: Answers, place: int) -> Iterator[tuple[str, Html]]:
-    """Every field that the network reads."""
-    for name in dict.fromkeys(probe.settings.inputs(probe.graph).values()):
-        yield name, sample_view(probe.fields[name], answers.raw[name][place], name)
+    """Every field that the network reads; those of a table as one list."""
+    names = list(dict.fromkeys(probe.settings.inputs(probe.graph).values()))
+    samples = {name: answers.raw[name][place] for name in names}
+    if all(probe.columns_of(name) for name in names):
+        rows = (
+            table_rows(probe.fields[name], sample, probe.columns_of(name))
+            for name, sample in samples.items()
+        )
+        yield (
+            "",
+            element("div", joined(row for part in rows for row in part), class_="pairs columns"),
+        )
+        return
+    for name, sample in samples.items():
+        yield name, sample_view(probe.fields[name], sample, name)
 
 
 def _judged(probe: Probe, answers: Answers, place: int) -> Iterator[Judged]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...compiler.diagram import draw_svg
 from ...compiler.ir.graph import Graph
+from ...compiler.objectives.parameter_rules import ParameterRule, trained_count
 from ...compiler.summary import Row, reference_sizes, short_number, summarize, totals
 from ..runs import SPEC
 from .markup import Html, element, joined, table
@@ -30,16 +31,19 @@ def network(subject: Subject) -> Piece:
     """Diagrams and tables of all networks."""
     if subject.compilation is None:
         return LeftOut("Network", subject.why(SPEC))
-    graphs = subject.compilation.graphs
+    graphs, rules = subject.compilation.graphs, subject.compilation.spec.training.parameters
     title = "Network" if len(graphs) == 1 else "Networks"
-    return Section(title, joined(part for graph in graphs.values() for part in _parts(graph)))
+    return Section(
+        title, joined(part for graph in graphs.values() for part in _parts(graph, rules))
+    )
 
 
-def _parts(graph: Graph) -> Iterator[Html]:
+def _parts(graph: Graph, rules: Sequence[ParameterRule]) -> Iterator[Html]:
     sums, sizes = totals(graph), reference_sizes(graph)
     at = ", ".join(f"{name} = {size}" for name, size in sizes.items())
     told = (
-        f"{sums.parameters:,} trained parameters and {sums.buffers:,} numbers in buffers; "
+        f"{sums.parameters:,} parameters{_trained(graph, rules)} and {sums.buffers:,} numbers in "
+        "buffers; "
         f"{short_number(sums.flops)}FLOPs and {short_number(sums.activations)}B of activations "
         f"at {at}. A multiply-add counts as two; field is the receptive field."
     )
@@ -48,6 +52,12 @@ def _parts(graph: Graph) -> Iterator[Html]:
     diagram = element("div", _image(drawn, graph.name), class_="diagram")
     beside = _width(drawn) < NARROW
     yield element("div", diagram, _table(graph), class_="beside-table" if beside else None)
+
+
+def _trained(graph: Graph, rules: Sequence[ParameterRule]) -> str:
+    """How many of its parameters are trained, unless all of them are."""
+    count = trained_count(rules, {graph.name: graph})
+    return "" if count == totals(graph).parameters else f", {count:,} of them trained,"
 
 
 def _image(drawn: str, name: str) -> Html:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
+from .. import number_text
+
+DASH = "–"  # noqa: RUF001 - an en dash, as in tables
+
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
@@ -13,12 +17,17 @@ MONTHS = (
 
 
 def figure_text(value: float | None) -> str:
-    """Four digits that count: `0.9972`, `12.3`, `5,434`, `1.2e-06`; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"  # noqa: RUF001 - an en dash, as in tables
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
+    """As everywhere, with an en dash where there is no value."""
+    return number_text.figure_text(value) if _is_known(value) else DASH
+
+
+def short_text(value: float | None) -> str:
+    """The same without zeros at its end, for what is no figure of a run."""
+    return number_text.short_text(value) if _is_known(value) else DASH
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def tick_text(value: float) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...compiler.objectives.fields import Field
 from .chart import picture
 from .markup import Html, element, joined, short
+from .numbers import counted, short_text
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
@@ -95,12 +96,37 @@ def _rgb(color: str) -> tuple[int, int, int]:
 
 
 def sample_view(field: Field, sample: Array, name: str) -> Html:
-    """One sample of a field: an image, the lines of a signal, or its first numbers."""
+    """One sample of a field: an image, the lines of a signal, names or numbers."""
     if field.class_total is None and is_drawable(sample.shape):
         return gray_or_color(sample, *limits(field, sample), name)
     if sample.ndim in (1, 2) and sample.shape[-1] >= SIGNAL and field.class_total is None:
         return signal(sample.reshape(-1, sample.shape[-1])[:CHANNELS], name)
+    if field.classes:
+        return element("code", _class_names(sample, field.classes))
     return element("code", numbers(sample))
+
+
+NAMED = 8
+"""How many columns of a field are shown."""
+
+
+def table_rows(field: Field, sample: Array, columns: Sequence[str]) -> Iterator[Html]:
+    """The values of a table's columns under one another, each with its name.
+
+    Args: sample: [n] for n columns, or [] for one.
+    """
+    for name, value in zip(columns[:NAMED], sample.reshape(-1)[:NAMED], strict=True):
+        shown = _class_names(value, field.classes) if field.classes else short_text(float(value))
+        yield element("div", element("span", name, title=name), element("b", shown))
+    if len(columns) > NAMED:
+        more = counted(len(columns) - NAMED, "more column")
+        yield element("div", element("span", f"and {more}"))
+
+
+def _class_names(labels: Array, names: Sequence[str], most: int = 8) -> str:
+    flat = labels.reshape(-1)
+    known = [names[i] if 0 <= i < len(names) else str(i) for i in flat[:most].tolist()]
+    return ", ".join(known) + ("" if flat.size <= most else f", … ({flat.size:,} numbers)")
 
 
 SIGNAL, CHANNELS, POINTS = 24, 4, 200

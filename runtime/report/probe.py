@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.driver import Compilation
+from ...compiler.objectives.table_sources import Table
 from ...compiler.objectives.units import raw_field
 from ...compiler.summary import totals
 from ..checkpoint import load_weights
@@ -73,15 +74,15 @@ class Sweep:
 class Probe:
     """The checkpoint that a run tested, or its newest, ready to answer.
 
-    part: the test samples of a finished run; else those of validation, since the test samples are
-        looked at once, when training is over.
+    step: of that checkpoint. part: the test samples of a finished run; else those of validation,
+        since the test samples are looked at once, when training is over.
     """
 
     def __init__(
         self, compilation: Compilation, objective: Objective, dataset: Dataset, part: Part,
         step: int, device: torch.device,
     ) -> None:  # fmt: skip
-        self.compilation, self.dataset, self.part = compilation, dataset, part
+        self.compilation, self.dataset, self.part, self.step = compilation, dataset, part, step
         self.settings, self.fields = settings_of(compilation), dataset.fields
         self.graph = compilation.graphs[self.settings.network.network]
         self._objective, self._device = objective, device
@@ -98,6 +99,11 @@ class Probe:
     def name_of(self, index: int) -> str:
         """What a sample is called: its number, or its file where it has one."""
         return self.dataset.parts[self.part][next(iter(self.fields))].where(index)
+
+    def columns_of(self, field: str) -> list[str]:
+        """The names of the columns that a field has side by side; none where it is no table's."""
+        source = self.compilation.spec.data and self.compilation.spec.data.source
+        return source.named(field) if isinstance(source, Table) else []
 
     def answers(self, indices: NDArray[np.int64]) -> Answers:
         """What the network says of a few samples."""

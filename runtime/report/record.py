@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 
+from ..plan import BY_WORDS
 from ..runs import PLAN, SPEC
 from .markup import Html, element, joined, prose, table
 from .section import LeftOut, Piece, Section
@@ -20,12 +21,17 @@ def plan(subject: Subject) -> Piece:
             item.what.replace("_", " "),
             element("b", _value(item.value)),
             prose(item.why),
-            element("span", item.by, class_=f"badge {_badge(item.by)}"),
+            element("span", _by(item.by), class_=f"badge {_badge(item.by)}"),
         ]
         for item in subject.plan.decisions
     )
     body = table(["what", "decided", "why", "by"], rows, kind="plan")
     return Section("Plan", body, "How each step was executed, and who decided it.")
+
+
+def _by(by: str) -> str:
+    """Who decided, in the words of `train --plan`."""
+    return {str(key): word for key, word in BY_WORDS.items()}.get(by, by)
 
 
 def _badge(by: str) -> str:

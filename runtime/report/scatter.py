@@ -11,6 +11,7 @@ from .numbers import counted
 from .probe import Probe, Sweep
 from .scales import axis_of
 from .section import Piece, Section
+from .state import after_step
 
 POINTS = 1000
 """How many samples are drawn."""
@@ -27,7 +28,7 @@ def scatter(probe: Probe, sweep: Sweep) -> list[Piece]:
     drawn = min(POINTS, len(sweep.indices))
     note = (
         f"{counted(drawn, f'{probe.part} sample')}, in the units of the data; on the line, "
-        "prediction and truth are equal."
+        f"prediction and truth are equal. The network is that {after_step(probe.step)}."
     )
     return [Section("Predicted and true", element("div", joined(charts), class_="charts"), note)]
 

@@ -27,6 +27,7 @@ from ..files import read_json
 from ..gradient_log import read_gradients
 from ..history import Record, read_history
 from ..opening import open_run
+from ..outcome import OUTCOME, Outcome, readable_outcome
 from ..runs import PLAN, RUN, SPEC, SUMMARY, read_run
 from .section import reason
 
@@ -55,7 +56,7 @@ class Summary(BaseModel):
 
 
 class Decision(BaseModel):
-    """One line of plan.json. by: `spec`, `netwright` or `measured`."""
+    """One line of plan.json. by: a key of `plan.BY_WORDS`."""
 
     what: str
     value: str | int | float | bool | None
@@ -74,6 +75,7 @@ class Plan(BaseModel):
 class Subject:
     """A run to report on.
 
+    outcome: how it came to its end.
     history, gradients: records of metrics.jsonl and gradients.jsonl, their steps ascending.
     compilation: of its spec; None where that can't be compiled here.
     problems: name of a file -> why it is not used, of files that exist and can't be.
@@ -82,6 +84,7 @@ class Subject:
 
     folder: Path
     record: Mapping[str, Any]
+    outcome: Outcome
     history: list[Record]
     gradients: list[Record]
     plan: Plan | None
@@ -103,7 +106,7 @@ class Subject:
 
     @property
     def finished(self) -> bool:
-        """Whether training came to its end."""
+        """Whether training came to its end, and was measured."""
         return self.summary is not None
 
     @property
@@ -118,6 +121,11 @@ class Subject:
         if self.summary:
             return self.summary.step
         return next(iter(checkpoint.steps(self.folder)), None)
+
+    @property
+    def total_steps(self) -> int | None:
+        """The optimizer steps that were planned; None where nothing tells."""
+        return self.summary.total_steps if self.summary else self.outcome.total_steps
 
     @property
     def data_folder(self) -> Path:
@@ -150,9 +158,12 @@ def read_subject(
     Raises: NetwrightError: R901: the folder is no run, or run.json is damaged.
     """
     record, problems = read_run(folder), dict[str, str]()
+    outcome, problem = readable_outcome(folder)
+    problems |= {OUTCOME: problem} if problem else {}
     return Subject(
         folder=folder,
         record=record,
+        outcome=outcome,
         history=[_sound(record) for record in _in_order(read_history(folder))],
         gradients=_in_order(read_gradients(folder)),
         plan=_model(folder / PLAN, Plan, problems),

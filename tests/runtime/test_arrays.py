@@ -55,7 +55,7 @@ def test_a_damaged_npz_is_one_coded_error(content: bytes, tmp_path: Path) -> Non
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(NetwrightError) as caught:
-        read_npz(path, ["x"])
+        read_npz(path, {"x": "x"})
     assert caught.value.diagnostics[0].code is Code.F602
 
 

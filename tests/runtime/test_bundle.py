@@ -22,9 +22,10 @@ from netwright.runtime import export, parity
 from netwright.runtime.bundle import Bounds, Port, open_bundle
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
+from netwright.runtime.input_checks import check_inputs
 from netwright.runtime.inspect import describe
 from netwright.runtime.predict import predict_files
-from netwright.runtime.session import check_inputs, load
+from netwright.runtime.session import load
 from netwright.runtime.signature import size_grid
 from netwright.runtime.train import TrainResult
 from PIL import Image
@@ -136,6 +137,14 @@ def test_a_changed_bundle_is_refused(
     with pytest.raises(NetwrightError, match=words) as caught:
         load(copy)
     assert code_of(caught) is Code.B801
+
+
+def test_a_run_is_told_from_the_bundle_in_it(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "digits-1" / "bundle")
+    with pytest.raises(NetwrightError) as caught:
+        load(tmp_path / "digits-1")
+    step = caught.value.diagnostics[0].help
+    assert step == f"name the bundle in it: `{tmp_path / 'digits-1' / 'bundle'}`"
 
 
 def test_a_file_that_is_no_model(bundle: Path, tmp_path: Path) -> None:

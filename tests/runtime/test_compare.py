@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from netwright.cli import cli
@@ -133,8 +134,18 @@ def test_an_argument_of_a_layer() -> None:
 def test_of_an_added_layer_only_the_layer_is_shown() -> None:
     ((path, first, second),) = found({"      - relu\n": "      - relu\n      - dropout: 0.5\n"})
     assert path == "networks.classifier.layers"
-    assert first == []
+    assert first is ABSENT
+    assert value_text(first) == "-"
     assert value_text(second) == "dropout: 0.5"
+
+
+def test_of_metrics_all_are_shown() -> None:
+    """Also those that both have: else the metrics of one would seem to be none."""
+    changes = {"[accuracy, {top_k: 3}]": "[accuracy, {top_k: 3}, f1]"}
+    ((path, first, second),) = found(changes)
+    assert path == "objective.supervised.metrics"
+    assert value_text(first) == "accuracy, top_k: {k: 3}"
+    assert value_text(second) == "accuracy, top_k: {k: 3}, f1"
 
 
 def test_the_same_network_written_in_another_way_is_no_difference() -> None:
@@ -276,7 +287,7 @@ def test_a_summary_of_another_shape(finished: TrainResult, copy: Path) -> None:
     (copy / "summary.json").write_text(json.dumps(summary))
     run = compare([finished.folder, copy]).runs[1]
     assert run.test == {}
-    assert run.total_steps is None
+    assert run.total_steps == 68, "the run has written it down elsewhere too"
 
 
 def test_a_spec_that_no_longer_compiles(
@@ -298,7 +309,7 @@ def test_a_run_without_any_record(finished: TrainResult, copy: Path, tmp_path: P
         (copy / name).unlink()
     shutil.rmtree(copy / "checkpoints")
     found = compare([finished.folder, copy])
-    assert (found.runs[1].status, found.runs[1].epoch, found.runs[1].step) == ("stopped", 0, 0)
+    assert (found.runs[1].status, found.runs[1].epoch, found.runs[1].step) == ("cut off", 0, 0)
     assert found.runs[1].seconds is None
     with pytest.raises(NetwrightError) as error:
         draw_comparison(compare([copy]), tmp_path / "curves.png")
@@ -353,7 +364,7 @@ def test_an_unfinished_run_shows_how_far_it_came(
     stopped: Path, wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = text_of(compare([wide, stopped]), 80, monkeypatch)
-    assert row_of(text, "state") == ["finished", "stopped"]
+    assert row_of(text, "state")[:3] == ["finished", "stopped", "at"]
     assert row_of(text, "epochs") == ["4", "2", "of", "40"]
 
 
@@ -368,6 +379,17 @@ def test_curves_of_all_runs_are_drawn(finished: TrainResult, wide: Path, tmp_pat
     three_panels, colors = drawn(path)  # top_3 has a panel, where one run is all there is
     assert three_panels > two_panels
     assert ORANGE not in colors
+
+
+def test_the_same_curves_do_not_hide_each_other(
+    finished: TrainResult, copy: Path, tmp_path: Path
+) -> None:
+    draw_comparison(compare([finished.folder, copy]), tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    panels = pixels[: int(image.height * 0.8)]  # without the legend
+    shown = [int((panels == color).all(axis=-1).sum()) for color in (BLUE, ORANGE)]
+    assert min(shown) > 400
 
 
 def drawn(path: Path) -> tuple[int, set[object]]:

@@ -24,7 +24,7 @@ from netwright.runtime.stepper import Stepper
 from netwright.runtime.train import TrainResult, train
 from torch import Tensor
 
-from .test_train import Recorder, code_of
+from .test_train import Recorder, assert_same, code_of, weights_of
 from .test_trainer import stepper_of
 from .tiny import compile_text
 
@@ -174,10 +174,9 @@ def test_a_state_that_no_run_has_written_is_refused(damage: str, stepper: Steppe
         weights={"classifier": {k: v.clone() for k, v in whole.weights["classifier"].items()}},
         averages={"classifier": {k: v.clone() for k, v in whole.averages["classifier"].items()}},
     )
-    with pytest.raises(NetwrightError) as caught:
+    with pytest.raises(checkpoint.Damaged) as caught:
         stepper.restore(change(whole))
-    assert code_of(caught) is Code.R901
-    assert words in caught.value.diagnostics[0].message
+    assert words in str(caught.value)
     stepper.restore(whole)
     assert stepper.state.step == 2
 
@@ -198,6 +197,27 @@ def run(finished: TrainResult, tmp_path: Path) -> Path:
 def change(run: Path, step: int, by: Callable[[Checkpoint], Checkpoint]) -> None:
     """Write a checkpoint anew, with the right digests."""
     checkpoint.save(run, step, by(checkpoint.load(checkpoint.folder_of(run, step))))
+
+
+def test_a_checkpoint_that_cannot_be_taken_back_gives_way_to_the_one_before(
+    run: Path, finished: TrainResult
+) -> None:
+    last, before, *_ = checkpoint.steps(run)
+    change(run, last, with_state(rewinds=-1))
+    observer = Recorder()
+    train(compile_text(), output=run, resume=True, device="cpu", observer=observer)
+    assert observer.begun
+    assert observer.begun.step == before
+    assert f"the checkpoint of step {last} can't be used (it does not hold" in observer.warnings[0]
+    assert_same(weights_of(finished.folder), weights_of(run))
+
+
+def test_a_run_without_a_checkpoint_that_can_be_taken_back(run: Path) -> None:
+    for step in checkpoint.steps(run):
+        change(run, step, with_state(rewinds=-1))
+    with pytest.raises(NetwrightError, match="does not hold this run's state: `rewinds`") as caught:
+        train(compile_text(), output=run, resume=True, device="cpu", observer=Recorder())
+    assert code_of(caught) is Code.R901
 
 
 def test_the_last_checkpoint_stands_in_for_a_best_one_that_is_lost(run: Path) -> None:

@@ -130,7 +130,7 @@ def test_damaged_npz(content: bytes, code: Code, tmp_path: Path) -> None:
 def test_npz_with_pickled_objects_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", image=np.array([{}, []], dtype=object))
     data = Data(source=Npz(path="a.npz"), fields={"image": IMAGE})
-    with pytest.raises(NetwrightError, match="allow_pickle") as caught:
+    with pytest.raises(NetwrightError, match="Python objects") as caught:
         open_data(data, data.fields, DIMS, tmp_path)
     assert caught.value.diagnostics[0].code is Code.F602
 

@@ -105,6 +105,74 @@ def f601_delimiter() -> None:
     table(TABLE.replace(",", ";"))
 
 
+def f601_words_for_numbers() -> None:
+    table(TABLE.replace("n/a?", "old").replace("39,", "young,").replace("28,", "old,"))
+
+
+def f601_other_classes() -> None:
+    table(TABLE.replace("n/a?", "36").replace("nroth", "N").replace("north", "N"))
+
+
+def f601_empty_table() -> None:
+    table("")
+
+
+def f601_no_header() -> None:
+    table(TABLE.partition("\n")[2].replace("n/a?", "36"))
+
+
+def f602_ragged() -> None:
+    table('age,hours,place\n39,40,"nor\nth"\n\n38,36,south,7\n')
+
+
+def f601_lines() -> None:
+    """A text over two lines and an empty line: rows are not lines."""
+    table('age,hours,place\n39,40,"nor\nth"\n\n,36,south\n,1,south\n')
+
+
+def f601_decimals() -> None:
+    table('age,hours,place\n"39,5",40,north\n38,"1,234.5",south\n')
+
+
+def f601_arrays() -> None:
+    np.savez("digits.npz", x=np.zeros((9, 8, 8), np.uint8), labels=np.arange(9))
+    image = "image: {shape: [B, 1, 8, 8], dtype: uint8, scale: [0, 1]}"
+    label = "label: {shape: [B], dtype: int64, below: 10}"
+    opened("{npz: {path: digits.npz, arrays: {image: pixels}}}", f"{{{image}, {label}}}")
+
+
+def f601_stored_otherwise() -> None:
+    images = np.zeros((9, 8, 8, 1), np.uint8)
+    np.savez("digits.npz", image=images, label=np.eye(10)[:9])
+    np.savez("test.npz", image=images, label=np.array(list("abcdefghi")))
+    opened(
+        "{npz: {path: digits.npz, test_path: test.npz}}",
+        "{image: {shape: [B, 1, 8, 8], dtype: uint8, scale: [0, 1]}, "
+        "label: {shape: [B], dtype: int64, below: 10}}",
+    )
+
+
+def f601_labels() -> None:
+    image = np.zeros((20, 8, 8), np.uint8)
+    np.savez("digits.npz", image=image, label=np.arange(20) % 10 + 1)
+    np.savez("test.npz", image=image, label=np.arange(20) % 10 - 1)
+    opened(
+        "{npz: {path: digits.npz, test_path: test.npz}}",
+        "{image: {shape: [B, 1, 8, 8], dtype: uint8, scale: [0, 1]}, "
+        "label: {shape: [B], dtype: int64, below: 10}}",
+    )
+
+
+def f602_pickled() -> None:
+    np.save("x.npy", np.array([1, "a", None], dtype=object), allow_pickle=True)
+    np.save("label.npy", np.zeros(3, np.int64))
+    opened(
+        "{npy: {files: {image: x.npy, label: label.npy}}}",
+        "{image: {shape: [B, 1, 8, 8], dtype: uint8, scale: [0, 1]}, "
+        "label: {shape: [B], dtype: int64, below: 10}}",
+    )
+
+
 def pets(*names: str) -> None:
     for name in names:
         Path("pets", name).mkdir(parents=True)
@@ -125,6 +193,11 @@ def f601_declared_folders() -> None:
     Path("pets", "empty").mkdir()
     names = "cat, dog, empty, d, e, f, g, h, i, j"
     opened(FOLDER, f"{{label: {{classes: [{names}]}}}}")
+
+
+def f601_forgotten_folder() -> None:
+    pets(*"abcdefghij", "square")
+    opened(FOLDER, f"{{label: {{classes: [{', '.join('abcdefghij')}]}}}}")
 
 
 def f602_images() -> None:
@@ -162,6 +235,18 @@ CASES = (
     f601_missing_value,
     f601_missing_column,
     f601_delimiter,
+    f601_words_for_numbers,
+    f601_other_classes,
+    f601_empty_table,
+    f601_no_header,
+    f601_lines,
+    f601_decimals,
+    f601_arrays,
+    f601_stored_otherwise,
+    f601_labels,
+    f601_forgotten_folder,
+    f602_ragged,
+    f602_pickled,
     f601_folders,
     f601_declared_folders,
     f602_images,

@@ -16,8 +16,8 @@ from netwright.compiler.objectives.sources import ImageFolder
 from netwright.runtime.data import image_folder
 from netwright.runtime.data.check import Labels
 from netwright.runtime.data.dataset import Dataset, open_data
-from netwright.runtime.data.image_folder import natural
 from netwright.runtime.data.images import Form
+from netwright.runtime.data.spelling import natural
 from PIL import Image
 
 DIMS = {"B": Symbol("B")}

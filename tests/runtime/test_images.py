@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.runtime.bundle import Port
-from netwright.runtime.predict import read_image
+from netwright.runtime.image_inputs import read_image
 from PIL import Image
 
 RGBA = np.random.default_rng(0).integers(0, 256, (4, 6, 4), dtype=np.uint8)

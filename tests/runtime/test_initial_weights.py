@@ -134,6 +134,15 @@ def test_patterns_name_tensors_of_the_file_too(tmp_path: Path) -> None:
     assert same(networks["net"], state(), "fc.weight", "fc.bias")
 
 
+def test_reinitialise_takes_the_patterns_of_parameters_too(tmp_path: Path) -> None:
+    """`net.fc.**` with the network's name, as `parameters: match:` wants it."""
+    weights = reshaped(state())
+    _, plain = load(tmp_path, weights, reinitialise=["fc.**"])
+    _, whole = load(tmp_path, weights, reinitialise=["net.fc.**"])
+    assert plain.record() == whole.record()
+    assert whole.record()["fresh"] == ["net.fc.weight", "net.fc.bias"]
+
+
 def test_old_files_lack_the_counter_of_batch_norm(tmp_path: Path) -> None:
     weights = state()
     del weights["bn.num_batches_tracked"]

@@ -151,12 +151,20 @@ def test_options_that_do_not_go_together(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_more_processes_than_a_machine_bears(tmp_path: Path) -> None:
     """Two hundred of them took a machine of two cores down."""
-    (tmp_path / "spec.yaml").write_text(SPEC)
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("batch: 64", "batch: 1000000"))
     result = CliRunner().invoke(cli, ["train", str(tmp_path / "spec.yaml"), "--nproc", "100000"])
     assert result.exit_code == 1
     assert "error[R905]: expected at most" in result.output
     assert "found `--nproc 100000`" in result.output
     assert not (tmp_path / "runs").exists()
+
+
+def test_more_processes_than_samples_in_a_batch(tmp_path: Path) -> None:
+    changed = SPEC.replace("batch: 64", "batch: 4\n  accumulate: 2")
+    (tmp_path / "spec.yaml").write_text(changed)
+    result = CliRunner().invoke(cli, ["train", str(tmp_path / "spec.yaml"), "--nproc", "3"])
+    assert result.exit_code == 1
+    assert "error[F601]: expected at least 6 samples in a batch, one for each of" in result.output
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -325,6 +326,9 @@ def test_a_gain_must_be_more_than_noise(
     plan = settle_plan(compilation, dataset, CPU, None, pytest.fail)
     assert (plan.memory_format == "contiguous") is changes
     assert (plan.optimizer != "fused") is changes
+    other = next(timing for timing in plan.timings if timing.value == "contiguous")
+    assert other.milliseconds == pytest.approx(1000 * median(shares))
+    assert ("too little to change" in other.note) is not changes
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
     observer.end()
     assert stream.getvalue().splitlines() == [
         "training digits: 94,186 parameters, 1,437 samples, 2 epochs, cpu, fp32 -> runs/digits-1",
-        "epoch 1/2  loss 1.2500  validation loss 0.5000  accuracy 0.8750  "
+        "epoch 1/2  loss 1.250  validation loss 0.5000  accuracy 0.8750  "
         "1,234 samples/s  1:01  best so far",
         "warning: careful [not markup]",
     ]
@@ -85,7 +85,7 @@ def test_the_live_display_shows_rate_loss_metric_and_time_left() -> None:
     observer.end()
     observer.end()
     shown = stream.getvalue()
-    for part in ("epoch 1/2", "11/44", "loss 2.5000", "accuracy 0.8750", "1,234 samples/s", "1:23"):
+    for part in ("epoch 1/2", "11/44", "loss 2.500", "accuracy 0.8750", "1,234 samples/s", "1:23"):
         assert part in shown
     assert "…" not in shown, "nothing is cut off at 80 columns"
 

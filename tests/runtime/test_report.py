@@ -21,7 +21,7 @@ from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.runtime import checkpoint
 from netwright.runtime.observer import Observer, Progress
 from netwright.runtime.report import probe
-from netwright.runtime.report.numbers import figure_text
+from netwright.runtime.report.numbers import figure_text, short_text
 from netwright.runtime.report.pictures import class_color
 from netwright.runtime.report.write import Report, write_report
 from netwright.runtime.session import load
@@ -215,7 +215,7 @@ def test_network_filters_gradients_plan_and_environment(run: Path, tmp_path: Pat
     assert rows[0].sum() > rows[1].sum() > rows[2].sum()
 
     plan = page.section("plan").text
-    assert "precision fp32 a CPU has no faster netwright" in plan
+    assert "precision fp32 a CPU has no faster rule" in plan
     assert "optimizer fused 0.1 ms < 0.2 ms measured" in plan
 
     environment = page.section("environment").text
@@ -232,7 +232,7 @@ def test_many_layers_are_put_together(run: Path, tmp_path: Path) -> None:
     shown = page.section("gradient-norms")
     assert decoded(shown.named("img")[1]["src"]).size == (1, 10)
     assert "part0 part1" in shown.text
-    assert f"norm {figure_text(math.sqrt(100 * 2.0**2))}" in shown.text
+    assert f"norm {short_text(math.sqrt(100 * 2.0**2))}" in shown.text
 
 
 def test_large_data_is_looked_at_in_part(
@@ -240,7 +240,7 @@ def test_large_data_is_looked_at_in_part(
 ) -> None:
     monkeypatch.setattr(probe, "MOST_SAMPLES", 30)
     _, page = report_of(run, tmp_path)
-    assert re.search(r"among 30 evenly drawn of \d+ test", page.section("worst-mistakes").text)
+    assert re.search(r"among 30 evenly drawn of \d+ test", page.section("highest-losses").text)
 
 
 EVIL = """</style><script>alert("1")</script> & 'more'"""
@@ -364,8 +364,8 @@ def test_a_stopped_run_shows_validation_samples(tmp_path: Path) -> None:
     assert result.signal == signal.SIGINT
     report, page = report_of(result.folder, tmp_path)
     assert left_out(report)["Confusion"] == "the run was not finished, and nothing tested"
-    assert "not finished" in page.text
-    assert "validation, so far" in page.text
+    assert f"The run was stopped at step {result.step} of 68, by SIGINT." in page.text
+    assert re.search(r"validation, at step \d+", page.text)
     assert re.search(r"among all \d+ validation samples", page.section("worst-mistakes").text)
 
 
@@ -504,3 +504,58 @@ def test_pixels_are_shown_beside_truth_and_prediction(tmp_path: Path) -> None:
 
 def _sources(page: Page, section: str) -> Iterator[object]:
     return (image["src"] for image in page.section(section).named("img"))
+
+
+# Tables
+
+
+TABLE = """\
+spec: v1
+name: leaves
+data:
+  source: {csv: {path: leaves.csv, columns: {sizes: [length, width]}}}
+  fields: {site: {classes: [sun, shade, both]}, kind: {classes: [oak, elm]}}
+  split: {validation: 0.2, test: 0.4}
+networks:
+  net:
+    inputs: {sizes: {shape: [B, 2]}, site: {shape: [B], dtype: int64}}
+    layers:
+      - {id: where, one_hot: {classes: 3}, from: site}
+      - {concat: {axis: 1}, from: [sizes, where]}
+      - linear: 2
+    outputs: logits
+objective:
+  supervised:
+    network: net
+    losses: [{cross_entropy: {output: logits, target: kind}}]
+    metrics: [accuracy]
+training: {batch: 16, epochs: 40, optimizer: {adam: {lr: 0.1}}, device: cpu}
+"""
+
+
+def test_a_table_is_told_by_its_columns_and_words(tmp_path: Path) -> None:
+    rows = [
+        f"{3.25 + 6 * (index % 2)},{index / 8},{('sun', 'shade', 'both')[index % 3]},"
+        f"{('oak', 'elm')[index % 2]}\n"
+        for index in range(60)
+    ]
+    (tmp_path / "leaves.csv").write_text("length,width,site,kind\n" + "".join(rows))
+    run = train(compile_text(text=TABLE, folder=tmp_path), output=tmp_path / "run").folder
+    report, page = report_of(run, tmp_path)
+    assert left_out(report) == {}, "a network without convolutions has no filters to leave out"
+    assert "worst-mistakes" not in page.ids, "most of the answers are right"
+    shown = page.section("highest-losses").text
+    assert re.search(r"length (3|9)\.25 width [\d.]+ site (sun|shade|both) ", shown)
+    assert "The network is that after step" in shown
+
+
+def test_frozen_parameters_are_not_counted_as_trained(tmp_path: Path) -> None:
+    frozen = 'clip_norm: 1.0\n  parameters: [{match: "classifier.conv2d_0.**", freeze: true}]'
+    compilation = compile_text({"clip_norm: 1.0": frozen, "epochs: 4": "epochs: 1"})
+    run = train(compilation, output=tmp_path / "run", device="cpu").folder
+    _, page = report_of(run, tmp_path)
+    head = page.text[: page.text.index("Curves")]
+    assert "1.31 k trained" in head
+    assert "1,378 parameters, 1,306 of them trained, and 17 numbers in buffers" in page.text
+    done = CliRunner().invoke(cli, ["compare", str(run)], env={"COLUMNS": "80"})
+    assert re.search(r"parameters\s+1,378\s+of these trained\s+1,306\s", done.stdout)

@@ -16,6 +16,7 @@ from netwright.compiler.objectives.data import Data, Split
 from netwright.compiler.objectives.fields import Field
 from netwright.compiler.objectives.sources import Csv, Parquet
 from netwright.compiler.objectives.table_sources import Drop, Fill
+from netwright.runtime.data.cells import NOTHING
 from netwright.runtime.data.dataset import Dataset, open_data
 
 DIMS = {"B": Symbol("B")}
@@ -48,6 +49,11 @@ def opened(folder: Path, kind: str, fields: dict[str, Field] = FIELDS, **setting
     source = SOURCES[kind](**{"path": "a", "columns": COLUMNS, **settings})
     data = Data(source=source, fields=fields, split=Split(seed=1))
     return open_data(data, data.merged_fields(), DIMS, folder)
+
+
+def named(kind: str, row: int) -> str:
+    """What messages call a row: the header of a CSV file is its line 1."""
+    return f"line {row + 1}" if kind == "csv" else f"row {row}"
 
 
 def rows_of(dataset: Dataset, name: str) -> np.ndarray[Any, Any]:
@@ -117,7 +123,8 @@ def test_an_unknown_word_names_its_row(kind: str, tmp_path: Path) -> None:
     rows = [*ROWS[:3], (30, 40.0, "hihg", ""), *ROWS[3:], (30, 40.0, "middle", "")]
     write(tmp_path, kind, rows)
     [found] = wrong(tmp_path, kind)
-    assert "column `income` of `a`, found `hihg` in row 4 and 1 other rows" in found.message
+    place = named(kind, 4) + " and 1 other " + named(kind, 4).split()[0]
+    assert f"column `income` of `a`, found `hihg` in {place}" in found.message
     assert "`high`" in (found.help or "")
 
 
@@ -127,8 +134,8 @@ def test_missing_values(kind: str, tmp_path: Path) -> None:
     write(tmp_path, kind, rows)
     found = wrong(tmp_path, kind)
     assert [d.code for d in found] == [Code.F601] * 2
-    assert "column `age`, found none in row 3 of `a`" in found[0].message
-    assert "column `hours`, found none in row 4 of `a`" in found[1].message
+    assert f"column `age`, found none in {named(kind, 3)} of `a`" in found[0].message
+    assert f"column `hours`, found none in {named(kind, 4)} of `a`" in found[1].message
     assert "missing: drop" in (found[0].help or "")
     dropped = opened(tmp_path, kind, missing=Drop())
     assert rows_of(dropped, "features").tolist() == [list(row[:2]) for row in ROWS]
@@ -142,7 +149,7 @@ def test_missing_values(kind: str, tmp_path: Path) -> None:
 def test_a_missing_word_is_not_filled(kind: str, tmp_path: Path) -> None:
     write(tmp_path, kind, [*ROWS, (30, 40.0, None, "")])
     [found] = wrong(tmp_path, kind, missing=Fill(value=0))
-    assert "column `income`, found none in row 11" in found.message
+    assert f"column `income`, found none in {named(kind, 11)}" in found.message
     assert "fill" not in (found.help or "")
     assert opened(tmp_path, kind, missing=Drop()).size("train") == 8
 
@@ -162,20 +169,20 @@ def test_whole_numbers_are_labels_themselves(tmp_path: Path) -> None:
     digits = {"label": Field(classes=["1", "0"])}
     assert rows_of(opened(tmp_path, "csv", digits), "label").tolist() == [1, 0] * 5
     [found] = wrong(tmp_path, "csv", {"label": Field(classes=["low"])})
-    assert "from 0 to 0 in `label`, found 1 in row 2 of `a`" in found.message
+    assert "from 0 to 0 in `label`, found 1 in line 3 of `a`" in found.message
 
 
 def test_what_is_no_number(tmp_path: Path) -> None:
     write(tmp_path, "csv", [*ROWS[:2], ("old", 40.0, "low", ""), *ROWS[2:]])
     [found] = wrong(tmp_path, "csv")
-    assert "expected numbers in column `age` of `a`, found `old` in row 3" in found.message
+    assert "expected numbers in column `age` of `a`, found `old` in line 4" in found.message
     fields = {**FIELDS, "hours": Field(dtype="int64")}
     write(tmp_path, "csv", ROWS)
     [found] = wrong(tmp_path, "csv", fields, columns={"label": "income"})
-    assert "expected whole numbers in column `hours` of `a`, found 40.5 in row 1" in found.message
+    assert "expected whole numbers in column `hours` of `a`, found 40.5 in line 2" in found.message
     write(tmp_path, "csv", [*ROWS, (1e300, 1.0, "low", "")])
     [found] = wrong(tmp_path, "csv")
-    assert "found inf in row 11 of `a`" in found.message
+    assert "found inf in line 12 of `a`" in found.message
 
 
 @pytest.mark.parametrize("value", [1e30, -1e30, float("inf"), 2.0**63])
@@ -185,10 +192,11 @@ def test_labels_beyond_all_whole_numbers(value: float, tmp_path: Path) -> None:
     write(tmp_path, "csv", [(1, 1.0, 1, ""), (1, 1.0, repr(value), "")])
     [found] = wrong(tmp_path, "csv", fields)
     assert "whole numbers that int64 holds in column `income` of `a`" in found.message
-    assert f"found {value:g} in row 2" in found.message
+    assert f"found {value:g} in line 3" in found.message
     parquet(tmp_path, age=[1.0, 1.0], hours=[1.0, 1.0], income=[1.0, value])
     [same] = wrong(tmp_path, "parquet", fields)
-    assert same == found
+    assert same.message == found.message.replace("line 3", "row 2")
+    assert same.help == found.help
 
 
 @pytest.mark.parametrize(
@@ -231,8 +239,8 @@ def test_csv_files_as_people_write_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "found none"),
-        (b"age,hours,income\n1,2\n", "Expected 3 columns, got 2"),
+        (b"", "found an empty file"),
+        (b"age,hours,income\n1,2\n", "found 2 in line 2"),
         (b"age,hours,income\n1,2,\xff\n", "UTF-8"),
         (b"age\xff,hours,income\n1,2,low\n", "UTF-8"),
         (b"age,hours,income\n", "expected rows in"),
@@ -291,3 +299,25 @@ def test_kinds_of_parquet_columns(tmp_path: Path) -> None:
     assert opened(tmp_path, "parquet", missing=Drop()).size("train") == 3 - 1
     [found] = wrong(tmp_path, "parquet", {"day": Field()}, columns={})
     assert "expected numbers or texts in column `day` of `a`, found date32" in found.message
+
+
+def test_commas_part_decimals(tmp_path: Path) -> None:
+    """`decimal` reads numbers as much of Europe writes them, and no others."""
+    text = "age;hours;income\n" + "".join(
+        f"{row},5;-1{row},25e0;{('low', 'high')[row % 2]}\n" for row in range(6)
+    )
+    (tmp_path / "a").write_text(text)
+    dataset = opened(tmp_path, "csv", delimiter=";", decimal=",")
+    wanted = [[row + 0.5, -float(f"1{row}.25")] for row in range(6)]
+    assert rows_of(dataset, "features").tolist() == wanted
+    (tmp_path / "a").write_text(text.replace("3,5", "3.5"))
+    [found] = wrong(tmp_path, "csv", delimiter=";", decimal=",")
+    assert "found `3.5` in line 5" in found.message
+    assert 'decimal: "."' in (found.help or "")
+
+
+@pytest.mark.parametrize("word", NOTHING)
+def test_words_for_nothing(word: str, tmp_path: Path) -> None:
+    """Each of them is a missing value in a column of numbers, and in one of words."""
+    write(tmp_path, "csv", [*ROWS, (word, 1.0, "low", ""), (9, 1.0, word, "")])
+    assert opened(tmp_path, "csv", missing=Drop()).size("train") == 8

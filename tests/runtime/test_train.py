@@ -240,6 +240,26 @@ def test_resuming_with_another_spec(finished: TrainResult, tmp_path: Path) -> No
     assert caught.value.diagnostics[0].notes == ("`-` epochs: 4", "`+` epochs: 9")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs: 4": "epochs: 4  # a few"},
+        {"  batch: 64\n  epochs: 4\n": "  epochs: 4\n  batch: 64\n"},
+        {"lr: 1e-2": "lr: 0.01"},
+        {"spec: v1\n": "spec: v1\nx-note: tried twice\n"},
+    ],
+    ids=["comment", "order", "number", "note"],
+)
+def test_resuming_with_the_same_spec_in_other_words(
+    changes: dict[str, str], finished: TrainResult, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished.folder, tmp_path / "run")
+    observer = Recorder()
+    again = train(compile_text(changes), output=run, resume=True, device="cpu", observer=observer)
+    assert again.metrics == finished.metrics
+    assert observer.warnings == []
+
+
 @pytest.mark.parametrize("given", [True, False])
 def test_resuming_nothing(given: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

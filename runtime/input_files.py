@@ -1,0 +1,222 @@
+"""Files as inputs of a program: whatever kind of file training read, and numpy's. Torch-free.
+
+An image, a table, and an array become inputs as they became samples in training, which is what a
+bundle's manifest records of it (`Reading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiler.diagnostics import Code, NetwrightError, failure
+from .arrays import DamagedArrays, array_names, load_npy, load_npz
+from .bundle import Reading
+from .image_inputs import no_image, read_image, takes_images
+from .images import SUFFIXES
+from .input_checks import Arrays, quoted
+from .memory import enough_memory
+from .session import Session
+
+Warn = Callable[[str], None]
+
+ARRAYS = (".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sample stands.
+
+    row: in tables counted from 1, below the header; in arrays from 0; None where a file is one
+        sample. text: what a line about it begins with.
+    """
+
+    file: Path
+    row: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs of a program from one file, or from several images.
+
+    file: what messages name. places: [N].
+    """
+
+    file: Path
+    arrays: Arrays
+    places: Sequence[Place]
+
+
+class Reader:
+    """Reads files for a program.
+
+    Args:
+        session: the program. reading: how files became samples in training.
+        batch: how many images of a folder are read at a time.
+        warn: told what was left out of a file.
+    """
+
+    def __init__(self, session: Session, reading: Reading, batch: int, warn: Warn) -> None:
+        self._session, self._reading, self._batch, self._warn = session, reading, batch, warn
+
+    def read(self, path: Path) -> Iterator[Samples]:
+        """The samples of a file, or of the images below a folder.
+
+        Raises: NetwrightError: B802: it does not fit. F601, F602: a table, as in training. R903:
+            there is no such file, or it is of another kind.
+        """
+        if not path.exists():
+            raise failure(
+                Code.R903,
+                f"expected a file of inputs, found no such file: `{path}`",
+                help="check its name; paths are relative to the folder that you are in",
+            )
+        if path.is_dir():
+            yield from self._folder(path)
+        else:
+            yield self._file(path, path.suffix.lower())
+
+    def _file(self, path: Path, suffix: str) -> Samples:
+        """The samples of a file, whose kind its name tells, or else the training's."""
+        if suffix in ARRAYS:
+            return self._arrays(path, suffix)
+        if suffix in SUFFIXES:
+            return self._images([path])
+        if self._reading.table is not None:
+            return self._table(path)
+        if self._reading.source == "idx":
+            return self._idx(path)
+        if self._takes_images():
+            return self._images([path])
+        raise failure(
+            Code.R903,
+            f"expected {self._kinds()}, found `{path}`",
+            help="arrays are saved with `numpy.save` or `numpy.savez`",
+        )
+
+    def _folder(self, folder: Path) -> Iterator[Samples]:
+        """The images below a folder, some at a time; one by one where their sizes may differ."""
+        names = self._image_names(folder)
+        step = self._batch if self._one_size() else 1
+        for start in range(0, len(names), step):
+            yield self._images([folder / name for name in names[start : start + step]])
+
+    def _image_names(self, folder: Path) -> list[str]:
+        from ..compiler.suggest import listing
+        from .data.image_folder import images_below
+
+        if not self._takes_images():
+            raise failure(
+                Code.R903,
+                f"expected {self._kinds()}, found the folder `{folder}`",
+                help="name the files in it",
+            )
+        names, others = images_below(folder)
+        if not names:
+            raise failure(
+                Code.R903,
+                f"expected images in the folder `{folder}`, found none",
+                help=f"images are files whose names end with {', '.join(sorted(SUFFIXES))}",
+            )
+        if others:
+            self._warn(f"left out in `{folder}`, as no images by their names: {listing(others, 5)}")
+        return names
+
+    def _one_size(self) -> bool:
+        sizes = [size for port in self._session.inputs.values() for size in port.shape[2:]]
+        return bool(self._reading.images) or all(isinstance(size, int) for size in sizes)
+
+    def _takes_images(self) -> bool:
+        return any(map(takes_images, self._session.inputs.values()))
+
+    def _kinds(self) -> str:
+        """The files that a program without images takes."""
+        table = "a CSV or Parquet table, " if self._reading.table is not None else "an "
+        return f"{table}`.npy` or `.npz` file"
+
+    def _images(self, paths: Sequence[Path]) -> Samples:
+        name = self._only(paths[0])
+        port, form = self._session.inputs[name], self._reading.images.get(name)
+        images = [read_image(path, name, port, form) for path in paths]
+        places = [Place(path, None, str(path)) for path in paths]
+        file = paths[0] if len(paths) == 1 else paths[0].parent
+        return Samples(file, {name: np.concatenate(images)}, places)
+
+    def _table(self, path: Path) -> Samples:
+        from .table_inputs import read_rows
+
+        form, session = self._reading.table, self._session
+        assert form is not None
+        with enough_memory("the prediction"):
+            rows = read_rows(path, session.inputs, session.symbols, form, self._reading.source)
+        for note in rows.notes:
+            self._warn(note)
+        return Samples(path, rows.arrays, [Place(path, n, f"{path} row {n}") for n in rows.numbers])
+
+    def _idx(self, path: Path) -> Samples:
+        from .data.idx import read_idx
+
+        name = self._only(path)
+        with enough_memory("the prediction"):
+            return self._of_arrays(path, {name: read_idx(path).whole()})
+
+    def _arrays(self, path: Path, suffix: str) -> Samples:
+        try:
+            with enough_memory("the prediction"):
+                if suffix == ".npy":
+                    return self._of_arrays(path, {self._only(path): load_npy(path)})
+                return self._of_arrays(path, self._named(path))
+        except (OSError, DamagedArrays) as error:
+            raise no_image(path, f"a damaged `{suffix}` file ({error})") from error
+
+    def _named(self, path: Path) -> Arrays:
+        """The inputs in an `.npz` file, by their own names or by those that training read.
+
+        Other arrays are left alone: a file of samples often holds the answers too.
+        """
+        found, other = array_names(path), self._reading.arrays
+        names = {n: n if n in found else other.get(n, n) for n in self._session.inputs}
+        if not set(names.values()) <= set(found):
+            raise failure(
+                Code.B802,
+                f"expected the inputs {quoted(names)} in `{path}`, found {quoted(found) or 'none'}",
+                notes=[f"`{name}` is {port}" for name, port in self._session.inputs.items()],
+            )
+        arrays = load_npz(path, names.values())
+        return {name: arrays[array] for name, array in names.items()}
+
+    def _of_arrays(self, path: Path, arrays: Arrays) -> Samples:
+        fitted = {name: self._fitted(name, array) for name, array in arrays.items()}
+        count = max((len(array) for array in fitted.values() if array.ndim), default=0)
+        numbered = [Place(path, row, f"{path}[{row}]") for row in range(count)]
+        return Samples(path, fitted, [Place(path, 0, str(path))] if count == 1 else numbered)
+
+    def _fitted(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
+        """An array with the axes of size 1 that training would have added or dropped."""
+        shape = self._session.inputs[name].shape
+        if array.ndim == len(shape):
+            return array
+        from .data.check import with_rank
+
+        return array.reshape(with_rank(array.shape, shape))
+
+    def _only(self, path: Path) -> str:
+        """The name of the sole input of a program."""
+        inputs = self._session.inputs
+        if len(inputs) == 1:
+            return next(iter(inputs))
+        raise _several(path, inputs)
+
+
+def _several(path: Path, inputs: Iterable[str]) -> NetwrightError:
+    return failure(
+        Code.B802,
+        f"expected the inputs {quoted(inputs)}, found the single array of `{path}`",
+        help="save them by name with `numpy.savez`",
+    )

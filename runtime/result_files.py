@@ -1,0 +1,106 @@
+"""What a program answered, as a file: a table in CSV, or arrays in numpy's `.npz`. Torch-free."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiler.diagnostics import Code, failure
+from .answer_lines import class_names, shown_outputs
+from .bundle import Manifest, Port
+from .files import write_bytes
+from .input_checks import Arrays
+from .input_files import Place
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The results of some samples. places: [N]. results: output -> [N, ...]."""
+
+    places: Sequence[Place]
+    results: Arrays
+
+
+def check_output(path: Path, ports: Mapping[str, Port]) -> None:
+    """Raises: NetwrightError: R903: these outputs are too large for the lines of a table."""
+    for name, port in ports.items():
+        if path.suffix.lower() == ".csv" and len(port.shape) > 2:
+            raise failure(
+                Code.R903,
+                f"expected one number or a list of them for each sample, to write as a table, "
+                f"found `{name}` {port}",
+                help="write arrays: `-o results.npz`",
+            )
+
+
+def write_answers(path: Path, found: Sequence[Answers], manifest: Manifest) -> None:
+    """Write the results of all files, in their order.
+
+    Args:
+        path: a name that ends with one of `ENDINGS`.
+    Raises: NetwrightError: B802: outputs differ in size. R903: the disk.
+    """
+    shapes = [{name: array.shape[1:] for name, array in part.results.items()} for part in found]
+    if any(other != shapes[0] for other in shapes):
+        raise failure(
+            Code.B802,
+            "expected results of one shape to join, found several; the inputs differ in size",
+            help="run the files one by one, or without `-o`",
+        )
+    places = [place for part in found for place in part.places]
+    results = {n: np.concatenate([part.results[n] for part in found]) for n in shapes[0]}
+    write_bytes(path, ENDINGS[path.suffix.lower()](places, results, manifest))
+
+
+def _arrays(places: Sequence[Place], results: Arrays, manifest: Manifest) -> bytes:
+    content = io.BytesIO()
+    named: dict[str, Any] = {**results}
+    np.savez(content, **named)
+    return content.getvalue()
+
+
+def _table(places: Sequence[Place], results: Arrays, manifest: Manifest) -> bytes:
+    """A line for each sample: its file and row, then what each output says of it."""
+    columns: list[tuple[str, Sequence[object]]] = [("file", [place.file for place in places])]
+    if any(place.row is not None for place in places):
+        columns.append(("row", ["" if place.row is None else place.row for place in places]))
+    shown = shown_outputs(results, manifest)
+    for name, values in shown.items():
+        columns += _columns(name, values, manifest, alone=len(shown) == 1)
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(name for name, _ in columns)
+    writer.writerows(zip(*(values for _, values in columns), strict=True))
+    return content.getvalue().encode()
+
+
+def _columns(
+    name: str, values: NDArray[Any], manifest: Manifest, *, alone: bool
+) -> Iterator[tuple[str, Sequence[object]]]:
+    """One output [N] or [N, n]: of classes the best one, and the probability of each."""
+    about = manifest.probabilities.get(name)
+    if values.ndim == 1 or values.shape[1] == 1:
+        yield name, list(values.reshape(-1))
+        return
+    if about is None or not about.exclusive:
+        names: Sequence[str] = [str(index) for index in range(values.shape[1])]
+    else:
+        names = class_names(manifest.labels, name, values.shape[1])
+        best = [names[index] for index in values.argmax(axis=1)]
+        yield ("class" if alone else f"{about.scores} class"), best
+    for index, column in enumerate(names):
+        yield f"{name} {column}", list(values[:, index])
+
+
+ENDINGS: dict[str, Callable[[Sequence[Place], Arrays, Manifest], bytes]] = {
+    ".csv": _table,
+    ".npz": _arrays,
+}
+"""How the name of a file of results may end, and what writes it."""
