@@ -27,7 +27,8 @@ def operator_page(cls: type[Op]) -> str:
         lines += [_row(name, declared) for name, declared in cls.attributes.items()]
     if cls.examples:
         example = cls.examples[0]
-        types = "; ".join(f"{port}: {kind}" for port, kind in example.types.items())
+        stated = {**example.types, **example.outputs}
+        types = "; ".join(f"{port}: {kind}" for port, kind in stated.items())
         lines += ["", f"Example: `{cls.name}: {example.arguments}` with {types}."]
     return "\n".join(lines) + "\n"
 

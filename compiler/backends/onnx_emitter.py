@@ -59,6 +59,9 @@ class LayerEmitter:
     def weight(self, key: str) -> ir.Value:
         return self._scope.tensors.weight(self._node.weights[key], self._parameters[key])
 
+    def derived(self, letter: str, keys: Sequence[str], make: Callable[..., Any]) -> ir.Value:
+        return self._scope.tensors.derived(letter, [self.weight(key) for key in keys], make)
+
     def ints(self, values: Sequence[int]) -> ir.Value:
         return self.array(np.array(values, np.int64))
 

@@ -90,6 +90,16 @@ class Tensors:
             self._made["Transpose", made.name, inverse] = value
         return self._made[key]
 
+    def derived(
+        self, letter: str, given: Sequence[ir.Value], make: Callable[..., Array]
+    ) -> ir.Value:
+        """What `make` computes of constants, made once; it is named after the first of them."""
+        key = ("derived", letter, *(value.name for value in given))
+        if key not in self._made:
+            values = make(*(_array(value) for value in given))
+            self._made[key] = self._constant(values, f"{given[0].name}.{letter}")
+        return self._made[key]
+
     def array(self, values: Array, name: str) -> ir.Value:
         """A constant; equal short ones are made once and named by their values."""
         if values.size > LONGEST_NAME:

@@ -13,6 +13,7 @@ from . import merge as merge
 from . import normalization as normalization
 from . import padding as padding
 from . import pooling as pooling
+from . import recurrent as recurrent
 from . import reduce as reduce
 from . import regularization as regularization
 from . import resample as resample

@@ -108,6 +108,7 @@ class Example:
     types: a printed type, or a list of them for a variadic port.
     ranges: port -> (low, high) for integer inputs such as token ids; high is exclusive.
     bounds: symbol -> (min, max) where the example does not hold for every size from 1 on.
+    outputs: port -> type where an input and an output are of one name; else they are in `types`.
     """
 
     def __init__(
@@ -116,9 +117,11 @@ class Example:
         *,
         ranges: Mapping[str, tuple[int, int]] | None = None,
         bounds: Mapping[str, tuple[int, int | None]] | None = None,
+        outputs: Mapping[str, str] | None = None,
         **types: str | list[str],
     ) -> None:
         self.arguments, self.ranges, self.types = arguments, dict(ranges or {}), types
+        self.outputs = outputs or types
         self.symbols = {n: Symbol(n, low, high) for n, (low, high) in (bounds or {}).items()}
 
 
@@ -203,6 +206,12 @@ class Emitter(Protocol):
     def weight(self, key: str) -> Handle:
         """The initializer of one of the node's own parameters or buffers."""
 
+    def derived(self, letter: str, keys: Sequence[str], make: Callable[..., Any]) -> Handle:
+        """A constant that is made of the node's own tensors, in numpy.
+
+        letter: what its name ends in. keys: of the tensors that `make` gets as arrays.
+        """
+
     def ints(self, values: Sequence[int]) -> Handle:
         """A constant i64[N]."""
 
@@ -255,6 +264,10 @@ class Op:
         def window(self, *inputs: TensorType) -> Window | None:
             """() where an output element sees its own place alone; None where it sees all."""
             return ()
+
+    def reads_values(self, *inputs: TensorType | None) -> bool:
+        """Whether torch reads numbers of an input, such as lengths, on the CPU to go on."""
+        return False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
