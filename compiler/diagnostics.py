@@ -65,12 +65,14 @@ class Code(Enum):
     R907 = "a package that an option needs is not installed"
     R908 = "the processes of a run did not find or lost each other"
     P951 = "a plug-in cannot be loaded"
+    L901 = "vanilla `rnn` over more than 100 steps"
     L902 = "convolution over an axis that has no order"
     L904 = "activation applied twice"
     L906 = "convolution with a bias right before batch norm"
     L907 = "output range does not fit the data"
     L908 = "transposed convolution with a checkerboard pattern"
     L909 = "receptive field smaller than the input"
+    L910 = "padding of a sequence taken for data"
 
     @property
     def severity(self) -> Severity:

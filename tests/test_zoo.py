@@ -250,6 +250,7 @@ def difference(expected: np.ndarray, actual: np.ndarray) -> float:
 FAMILIES = {
     "conv_vae": {"encoder": 830_112, "decoder": 86_625},
     "ddpm_unet": {"unet": 3_969_347},
+    "gru_classifier": {"classifier": 1_718_276},
     "residual_cnn": {"classifier": 326_442},
     "sn_gan": {"generator": 1_489_475, "discriminator": 662_977},
 }
@@ -264,7 +265,8 @@ def test_networks_of_other_families_check(name: str) -> None:
     assert counts == FAMILIES[name]
 
 
-def test_a_residual_cnn_checks_in_full() -> None:
-    compilation = check(FIXTURES / "specs" / "residual_cnn.yaml")
+@pytest.mark.parametrize("name", ["gru_classifier", "residual_cnn"])
+def test_specs_of_pairs_check_in_full(name: str) -> None:
+    compilation = check(FIXTURES / "specs" / f"{name}.yaml")
     assert not compilation.diagnostics, render(compilation.diagnostics, "text")
     assert compilation.programs

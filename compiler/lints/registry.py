@@ -8,14 +8,18 @@ from .base import Lint
 from .bias_before_batch_norm import bias_before_batch_norm
 from .checkerboard import checkerboard
 from .convolution_without_order import convolution_without_order
+from .long_vanilla_rnn import long_vanilla_rnn
 from .output_range import output_range
+from .padding_as_data import padding_as_data
 from .receptive_field import receptive_field
 
 LINTS: dict[Code, Lint] = {
+    Code.L901: long_vanilla_rnn,
     Code.L902: convolution_without_order,
     Code.L904: activation_before_logits_loss,
     Code.L906: bias_before_batch_norm,
     Code.L907: output_range,
     Code.L908: checkerboard,
     Code.L909: receptive_field,
+    Code.L910: padding_as_data,
 }

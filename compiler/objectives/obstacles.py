@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from ..diagnostics import Code
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Node
+from ..ops.base import Op
+from ..ops.recurrent import Recurrent
 from .base import Context, Objective, trained_graphs
 from .optimizers import Implementation, Optimizer
 from .planning import LAYOUT_AXES, Planning
 from .problem import Problem
 from .training import Training
 
-RECURRENT = frozenset({"rnn", "lstm", "gru"})
-"""Operators that torch runs as one kernel over all time steps."""
+
+@dataclass(frozen=True)
+class Layers:
+    """What networks' layers have that decides how a step can be executed, as names of operators.
+
+    recurrent: torch.compile leaves them as they are. drawing: recurrent ones with dropout inside.
+    reading: torch reads numbers of their inputs, such as lengths, on the CPU.
+    """
+
+    recurrent: frozenset[str] = frozenset()
+    drawing: frozenset[str] = frozenset()
+    reading: frozenset[str] = frozenset()
+
+
+def layers_of(graphs: Iterable[Graph]) -> Layers:
+    """What the layers of networks have."""
+    nodes = [node for graph in graphs for node in graph.nodes]
+    recurrent = [node.op for node in nodes if isinstance(node.op, Recurrent)]
+    return Layers(
+        recurrent=frozenset(op.name for op in recurrent),
+        drawing=frozenset(op.name for op in recurrent if op.dropout),
+        reading=frozenset(node.op.name for node in nodes if _reads_values(node)),
+    )
+
+
+def _reads_values(node: Node) -> bool:
+    return isinstance(node.op, Op) and node.op.reads_values(*node.input_types)
 
 
 def check_plan(
@@ -21,12 +49,12 @@ def check_plan(
 ) -> Iterator[Problem]:
     """Requests of `plan` that no machine can meet, or that change nothing."""
     plan = training.plan
-    operators = {node.op.name for graph in context.graphs.values() for node in graph.nodes}
+    layers = layers_of(context.graphs.values())
     yield from plan.problems()
-    found = compile_obstacle(operators)
+    found = compile_obstacle(layers)
     if plan.compile and found:
         yield _impossible("compile", found)
-    found = graphs_obstacle(training, operators) or _device_obstacle(training)
+    found = graphs_obstacle(training, layers) or _device_obstacle(training)
     if plan.graphs and found:
         yield _impossible("graphs", found)
     graphs = trained_graphs(objective, context)
@@ -56,15 +84,18 @@ def _impossible(key: str, why: str) -> Problem:
     return Problem(Code.O502, message, ("plan", key), help=f"remove `{key}` from `plan`")
 
 
-def compile_obstacle(operators: Collection[str]) -> str | None:
-    """Why torch.compile is of no use to these operators; None where it may be."""
-    recurrent = sorted(RECURRENT.intersection(operators))
-    if recurrent:
-        return f"it would unroll the recurrent layers ({', '.join(recurrent)}) into single steps"
+def compile_obstacle(layers: Layers) -> str | None:
+    """Why torch.compile is of no use to these layers; None where it may be."""
+    if layers.recurrent:
+        return f"it leaves recurrent layers ({_names(layers.recurrent)}) as they are"
     return None
 
 
-def graphs_obstacle(training: Training, operators: Collection[str]) -> str | None:
+def _names(operators: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(operators))
+
+
+def graphs_obstacle(training: Training, layers: Layers) -> str | None:
     """Why a step can't be recorded as a CUDA graph; None where it can be.
 
     A graph holds every number but those that are read from tensors: losses' weights and the
@@ -74,8 +105,10 @@ def graphs_obstacle(training: Training, operators: Collection[str]) -> str | Non
         return "the loss scaling of `precision: fp16` decides on the host"
     if training.plan.compile:
         return "`compile` and `graphs` exclude each other"
-    if RECURRENT.intersection(operators):
-        return "recurrent layers draw dropout that a replay would repeat, and read lengths"
+    if layers.reading:
+        return f"{_names(layers.reading)} reads lengths or other numbers on the CPU"
+    if layers.drawing:
+        return f"{_names(layers.drawing)} draws dropout from a generator of cuDNN's own"
     clips = {"clip_norm": training.clip_norm, "clip_value": training.clip_value}
     moving = [name for name, clip in clips.items() if clip is not None and not clip.is_constant]
     if moving:

@@ -15,8 +15,8 @@ def check_padding(
 ) -> None:
     """Report fields whose padding a network or a loss would take for data.
 
-    A network obeys `lengths` by reading the field that holds them, as an input of its layers; no
-    loss leaves padding out.
+    A network obeys `lengths` by reading the field that holds them, as an input of its layers (the
+    lint L910 looks at single layers); no loss leaves padding out.
 
     Args:
         bound: input of the network -> field.
@@ -28,8 +28,8 @@ def check_padding(
                 f"the network `{graph.name}` reads `{name}` and expects its lengths "
                 f"`{lengths[name]}` too, found no input for them: padding would count as data",
                 _place(name),
-                f"give the network the input `{lengths[name]}` and a layer that reads it, such as "
-                f"`{{from: {{lengths: {lengths[name]}}}, self_attention: 4}}`; or remove `lengths`",
+                f"give the network the input `{lengths[name]}` and the layers that mix steps too, "
+                f"such as `{{from: {{lengths: {lengths[name]}}}, gru: 64}}`; or remove `lengths`",
             )
     for loss in (item.loss for item in losses):
         if loss.target in lengths:

@@ -59,8 +59,8 @@ class Planning(Section):
     graphs: bool | None = Setting(
         default=None,
         description="On a GPU, record the step once as a CUDA graph and replay it. Not with "
-        "`compile`, `fp16`, several processes, or numbers that move; learning rates and the "
-        "weights of losses may.",
+        "`compile`, `fp16`, several processes, recurrent layers with lengths or dropout, or "
+        "numbers that move; learning rates and the weights of losses may.",
     )
 
     @classmethod

@@ -19,6 +19,7 @@ from . import regularization as regularization
 from . import resample as resample
 from . import rescale as rescale
 from . import response_normalization as response_normalization
+from . import sequence_pooling as sequence_pooling
 from . import shape as shape
 from . import slicing as slicing
 from . import softmax as softmax

@@ -82,20 +82,20 @@ def _allowed(e: Emitter, shape: Attention, lengths: Handle | None) -> Handle | N
     """bool[B or 1, 1, T or 1, S]: whether a query may look at a key."""
     if not shape.causal and lengths is None:
         return None
-    positions = _positions(e, shape.keys)
+    keys = positions(e, shape.keys)
     rules = []
     if shape.causal:
-        column = e.op("Unsqueeze", positions, e.ints([1]))
-        rules.append(e.op("LessOrEqual", positions, column))
+        queries = e.op("Unsqueeze", keys, e.ints([1]))
+        rules.append(e.op("LessOrEqual", keys, queries))
     if lengths is not None:
         count = e.op(
             "Unsqueeze", e.op("Cast", lengths, to=ONNX_DTYPES[DType.I64]), e.ints([1, 2, 3])
         )
-        rules.append(e.op("Less", positions, count))
+        rules.append(e.op("Less", keys, count))
     return rules[0] if len(rules) == 1 else e.op("And", *rules)
 
 
-def _positions(e: Emitter, count: Dim) -> Handle:
+def positions(e: Emitter, count: Dim) -> Handle:
     """i64[S]: 0, 1, ..., S - 1."""
     import numpy as np
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..diagnostics import Code
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType
@@ -15,6 +17,7 @@ from .base import (
     Refusal,
     Reject,
     Torch,
+    Window,
     attribute,
     register,
 )
@@ -33,6 +36,14 @@ PERMUTE = Helper(
         return x.permute(self.axes)
 ''',
 )
+
+
+def moved_window(order: Sequence[int]) -> Window | None:
+    """The window of axes in another order.
+
+    Steps of a sequence [B, T, C] become places of [B, C, T], of which nothing is known then.
+    """
+    return None if list(order) == [0, 2, 1] else ()
 
 
 @register
@@ -79,6 +90,9 @@ class Permute(Op):
             )
         return x.with_shape(x.shape[axis] for axis in self.axes)
 
+    def window(self, x: TensorType) -> Window | None:
+        return moved_window(self.axes)
+
     def torch(self, x: TensorType) -> Torch:
         return Torch(
             module=Construct("Permute", self.axes),
@@ -121,6 +135,9 @@ class Transpose(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         return x.with_shape(x.shape[axis] for axis in self._order(x))
+
+    def window(self, x: TensorType) -> Window | None:
+        return moved_window(self._order(x))
 
     def torch(self, x: TensorType) -> Torch:
         return Torch(expression=f"{{x}}.transpose({self.axes[0]}, {self.axes[1]})")

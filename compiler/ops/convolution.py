@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from .base import (
     attribute,
     register,
 )
+from .causal_convolution import causal_conv1d
 from .linear import static_size
 from .spatial import Spatial, compact, onnx_pads, require_rank, require_size
 from .spectral import (
@@ -79,6 +81,7 @@ class Kernel(Spatial):
     weight_norm: str | None = attribute(default=None, choices=WEIGHT_NORMS, doc=WEIGHT_NORM_DOC)
 
     def _pads(self) -> tuple[int, ...]:
+        """Zeros on either side of each axis."""
         raise NotImplementedError
 
     def _weight_shape(self, inside: int) -> tuple[int, ...]:
@@ -166,17 +169,21 @@ class Convolution(Kernel):
             return self.padding
         return tuple((self._extent(axis) - 1) // 2 for axis in range(self.axes))
 
+    def _added(self, axis: int) -> int:
+        """Zeros along an axis, those of both sides together."""
+        return 2 * self._pads()[axis]
+
     def _weight_shape(self, inside: int) -> tuple[int, ...]:
         return (self.channels, inside // self.groups, *self.kernel)
 
     def _size(self, size: Dim, axis: int) -> Dim:
-        return (size + 2 * self._pads()[axis] - self._extent(axis)) // self.stride[axis] + 1
+        return (size + self._added(axis) - self._extent(axis)) // self.stride[axis] + 1
 
     def infer(self, x: TensorType) -> TensorType:
         require_rank(self.name, x, self.axes + 2)
         divide_channels(self.name, x, self.groups, self.channels)
-        for axis, padding in enumerate(self._pads()):
-            least = self._extent(axis) - 2 * padding
+        for axis in range(self.axes):
+            least = self._extent(axis) - self._added(axis)
             require_size(self.name, x, axis + 2, least, self._why(axis))
         sizes = (self._size(size, axis) for axis, size in enumerate(x.shape[2:]))
         return x.with_shape((x.shape[0], self.channels, *sizes))
@@ -200,10 +207,18 @@ class Conv1d(Convolution):
 
     Inputs:  x: f32[B, C, L]
     Outputs: y: f32[B, channels, L'], L' = (L + 2 padding - dilation (kernel - 1) - 1) // stride + 1
+             or with `causal` (L - 1) // stride + 1, where y at t sees x up to t * stride
     Errors:  D401 x has other axes, or its channels are symbolic; D403 L' could be less than 1;
-             D404 `groups` does not divide the channels; E202 an even kernel without `padding`.
-    Source:  torch.nn.Conv1d; ONNX Conv.
+             D404 `groups` does not divide the channels; E202 an even kernel without `padding` or
+             `causal`, or both of these.
+    Source:  torch.nn.Conv1d; ONNX Conv. `causal`: van den Oord et al. 2016, "WaveNet", section 2.1.
     """
+
+    causal: bool = attribute(
+        default=False,
+        doc="Let no output see a later input: the zeros are added before the first step alone, "
+        "dilation (kernel - 1) of them. It replaces `padding`, and keeps the size at stride 1 too.",
+    )
 
     axes = 1
     examples = (
@@ -218,6 +233,17 @@ class Conv1d(Convolution):
             x="f32[B, 2, T]",
             y="f32[B, 3, T]",
         ),
+        Example("{channels: 4, kernel: 3, causal: true}", x="f32[B, 2, T]", y="f32[B, 4, T]"),
+        Example(
+            "{channels: 4, kernel: 2, causal: true, stride: 2, dilation: 3, bias: false}",
+            x="f32[B, 2, T]",
+            y="f32[B, 4, (T - 1) // 2 + 1]",
+        ),
+        Example(
+            "{channels: 3, kernel: 4, causal: true, weight_norm: spectral, init: orthogonal}",
+            x="f32[B, 2, 6]",
+            y="f32[B, 3, 6]",
+        ),
     )
     rejects = (
         Reject("{channels: 6, kernel: 3}", x="f32[B, 4]", code=Code.D401),
@@ -225,7 +251,44 @@ class Conv1d(Convolution):
         Reject("{channels: 6, kernel: 7, padding: 0}", x="f32[B, 4, T]", code=Code.D403),
         Reject("{channels: 6, kernel: 3, groups: 3}", x="f32[B, 4, 9]", code=Code.D404),
         Reject("{channels: 6, kernel: 4}", x="f32[B, 4, 9]", code=Code.E202),
+        Reject(
+            "{channels: 6, kernel: 3, causal: true, padding: 1}", x="f32[B, 4, 9]", code=Code.E202
+        ),
+        Reject("{channels: 6, kernel: 3, causal: true}", x="f32[B, 4, 0]", code=Code.D403),
     )
+
+    def check(self) -> None:
+        if not self.causal:
+            super().check()
+        elif self.padding is not None:
+            raise Refusal(
+                Code.E202,
+                f"`conv1d` with `causal` puts {self._added(0)} zeros before the first step, none "
+                f"behind the last, found padding {self.padding[0]}",
+                label="`causal` and `padding` exclude each other",
+                help="remove `padding`; a `pad` layer before this one adds further zeros",
+            )
+
+    def _pads(self) -> tuple[int, ...]:
+        return (0,) if self.causal else super()._pads()
+
+    def _added(self, axis: int) -> int:
+        return self._extent(0) - 1 if self.causal else super()._added(axis)
+
+    def _why(self, axis: int) -> str:
+        return "with `causal`" if self.causal else super()._why(axis)
+
+    def torch(self, x: TensorType) -> Torch:
+        usual = super().torch(x)
+        if not self.causal:
+            return usual
+        assert usual.module
+        helper = causal_conv1d(usual.helper)
+        return replace(usual, module=replace(usual.module, function=helper.name), helper=helper)
+
+    def _onnx_attributes(self) -> dict[str, Any]:
+        both = super()._onnx_attributes()
+        return {**both, "pads": onnx_pads([self._added(0)], [0])} if self.causal else both
 
 
 @register

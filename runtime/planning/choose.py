@@ -151,7 +151,7 @@ class _Choosing:
         self._take("optimizer", form, FORMS[form], asked=self._asked.optimizer)
 
     def _compile(self) -> None:
-        obstacle = compile_obstacle(self._work.operators) or self._machine.no_compiler
+        obstacle = compile_obstacle(self._work.layers) or self._machine.no_compiler
         why = "takes a minute or more; `plan: measured` finds out whether a long run repays it"
         if obstacle:
             why = f"not possible: {obstacle}"
@@ -184,7 +184,7 @@ def graphs_impossible(work: Work, machine: Machine) -> str | None:
         return "a CPU has no CUDA graphs"
     if machine.processes > 1:
         return "several processes exchange gradients in each step"
-    return graphs_obstacle(work.settings, work.operators)
+    return graphs_obstacle(work.settings, work.layers)
 
 
 def refusal(plan: Plan, work: Work, machine: Machine) -> NetwrightError | None:

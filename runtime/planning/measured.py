@@ -134,7 +134,7 @@ def _graphs(measuring: Measuring) -> Iterator[Change]:
 
 
 def _compile(measuring: Measuring) -> Iterator[Change]:
-    impossible = compile_obstacle(measuring.work.operators) or measuring.machine.no_compiler
+    impossible = compile_obstacle(measuring.work.layers) or measuring.machine.no_compiler
     plan = measuring.best.plan
     if measuring.asked("compile") or impossible or plan.graphs:
         return

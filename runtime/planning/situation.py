@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ...compiler.driver import Compilation
+from ...compiler.objectives.obstacles import Layers, layers_of
 from ...compiler.objectives.planning import Planning
 from ...compiler.objectives.training import Training
 from ...compiler.source import Key, Span
@@ -30,8 +31,8 @@ from .layout import operators_of
 class Work:
     """What is to be trained.
 
-    operators: those of the networks. steps: of the whole run. spans: where the spec asks for a
-    decision, by its key.
+    operators: those of the networks. layers: what else matters of them. steps: of the whole run.
+    spans: where the spec asks for a decision, by its key.
     home: where the training samples can live. storage: where they are now.
     workers: how many processes of a loader would pay for reading them.
     """
@@ -39,6 +40,7 @@ class Work:
     operators: frozenset[str]
     settings: Training
     steps: int
+    layers: Layers = field(default_factory=Layers)
     home: Home = "device"
     storage: Storage = "memory"
     workers: int = 0
@@ -71,6 +73,7 @@ def work_of(compilation: Compilation, dataset: Dataset, device: torch.device) ->
         operators=operators_of(compilation.graphs.values()),
         settings=settings,
         steps=settings.total_steps(dataset.size("train")),
+        layers=layers_of(compilation.graphs.values()),
         home=choose_home(train, device),
         storage=storage_of(train),
         workers=choose_workers(train),

@@ -16,10 +16,10 @@ data:
   source: {{npz: {{path: data.npz}}}}
   fields:
     image: {{shape: {shape}, dtype: {dtype}{settings}}}
-    target: {target}
+    target: {target}{fields}
 networks:
   net:
-    inputs: {{image: {{shape: {shape}}}}}
+    inputs: {{image: {{shape: {shape}}}{inputs}}}
     layers:
 {layers}
     outputs: y
@@ -36,6 +36,8 @@ DEFAULTS = {
     "settings": "",
     "target": "{shape: [B], dtype: int64, below: 10}",
     "loss": "cross_entropy",
+    "fields": "",
+    "inputs": "",
 }
 
 HEAD = ["flatten", "linear: 10"]
@@ -65,6 +67,14 @@ def fixed(compilation: Compilation) -> str:
 
 SAME = {"target": "{shape: [B, 3, 16, 16], dtype: float32}", "loss": "mse"}
 LAST = "conv2d: {channels: 3, kernel: 3}"
+
+PADDED = {
+    "shape": "[B, 20, 4]",
+    "settings": ", lengths: n",
+    "fields": "\n    n: {shape: [B], dtype: int64}",
+    "inputs": ", n: {shape: [B], dtype: int64}",
+}
+"""Sequences with lengths."""
 
 FOUND = [
     ("L906", ["conv2d: {channels: 4, kernel: 3}", "batch_norm", *HEAD], {}),
@@ -116,6 +126,8 @@ FOUND = [
         ["unsqueeze: 1", "conv1d: {channels: 4, kernel: 3}", *HEAD],
         {"shape": "[B, 3]", "settings": ", normalize: {mean: [1, 2, 3], std: [4, 5, 6]}"},
     ),
+    ("L901", ["{id: r, rnn: 8}", "{from: r.last, linear: 10}"], {"shape": "[B, 101, 4]"}),
+    ("L910", ["{from: {x: image, lengths: n}, gru: 8}", "mean: 1", "linear: 10"], PADDED),
 ]
 
 QUIET = [
@@ -156,6 +168,11 @@ def test_found(code, layers, settings):
     assert [d.code.name for d in found] == [code]
     assert found[0].help
     assert found[0].span
+
+
+def test_channels_are_not_the_size_of_a_transposed_sequence():
+    layers = ["transpose: [1, 2]", "conv1d: {channels: 4, kernel: 3}", "global_avg_pool"]
+    assert codes([*layers, "linear: 10"], shape="[B, 100, 8]") == []
 
 
 @pytest.mark.parametrize("layers", QUIET)

@@ -54,6 +54,7 @@ def test_default_padding_of_the_transpose_multiplies_the_size(
     ("name", "arguments", "x"),
     [
         ("conv1d", {"channels": 6, "kernel": 3, "stride": 2, "groups": 2}, "f32[B, 4, 9]"),
+        ("conv1d", {"channels": 6, "kernel": 4, "stride": 2, "causal": True}, "f32[B, 4, 9]"),
         ("conv2d", {"channels": 6, "kernel": [3, 5], "dilation": 2}, "f32[B, 4, 9, 12]"),
         ("conv3d", {"channels": 2, "kernel": 3, "padding": 0}, "f32[B, 3, 5, 4, 6]"),
         ("conv_transpose1d", {"channels": 6, "kernel": 4, "stride": 2}, "f32[B, 4, 9]"),

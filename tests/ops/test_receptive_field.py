@@ -1,5 +1,6 @@
 """Receptive fields of published networks. Source: Araujo et al. 2019, table 1."""
 
+import pytest
 from netwright.compiler.ir.builder import GraphBuilder
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import REGISTRY
@@ -74,3 +75,16 @@ def test_global_pooling_sees_everything():
     x = builder.input("x", "f32[B, 3, 32, 32]")
     graph = builder.graph(y=builder.add("pool", build(REGISTRY["global_avg_pool"]), x))
     assert receptive_fields(graph)["pool"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("transpose", {"axes": [1, 2]}), ("permute", {"axes": [0, 2, 1]})]
+)
+def test_a_sequence_whose_steps_become_places_is_not_known(name, arguments):
+    """[B, T, C] was taken for [B, channels, places]: what a place sees of it counts channels."""
+    builder = GraphBuilder("net")
+    x = builder.input("x", "f32[B, 100, 8]")
+    turned = builder.add("turned", build(REGISTRY[name], arguments), x)
+    convolution = build(REGISTRY["conv1d"], {"channels": 4, "kernel": 3})
+    graph = builder.graph(y=builder.add("conv", convolution, turned))
+    assert receptive_fields(graph)["conv"] is None

@@ -15,6 +15,8 @@ SIZE = 24
 OPERATORS = [
     ("conv1d", {"channels": 1, "kernel": 3}),
     ("conv1d", {"channels": 1, "kernel": 5, "stride": 2, "dilation": 3, "padding": 0}),
+    ("conv1d", {"channels": 1, "kernel": 4, "causal": True}),
+    ("conv1d", {"channels": 1, "kernel": 3, "stride": 2, "dilation": 2, "causal": True}),
     ("conv_transpose1d", {"channels": 1, "kernel": 4, "stride": 2}),
     ("conv_transpose1d", {"channels": 1, "kernel": 3, "stride": 1}),
     ("conv_transpose1d", {"channels": 1, "kernel": 3, "stride": 3}),

@@ -17,6 +17,7 @@ import torch
 from click.testing import CliRunner
 from netwright.cli import cli
 from netwright.compiler.diagnostics import Code, NetwrightError
+from netwright.compiler.objectives.obstacles import Layers
 from netwright.compiler.objectives.optimizers import Adagrad
 from netwright.compiler.objectives.planning import Planning
 from netwright.compiler.objectives.training import Training
@@ -41,6 +42,7 @@ PROCESSOR = Machine("cpu", "a CPU", frozenset({"fp32", "bf16", "fp16"}))
 AMPERE = Machine("cuda", "an A100", frozenset({"fp32", "tf32", "bf16", "fp16"}))
 PASCAL = Machine("cuda", "a P100", frozenset({"fp32", "fp16"}), no_compiler="`triton` is missing")
 IMAGES = Work(frozenset({"conv2d", "linear"}), Training(), steps=440)
+LSTM = frozenset({"lstm"})
 VOLUMES = replace(IMAGES, operators=frozenset({"conv3d"}))
 FILES = replace(IMAGES, storage="files", home="loader", workers=7)
 
@@ -55,7 +57,7 @@ TABLES: dict[str, tuple[Work, Machine]] = {
     "images_on_a_new_gpu": (IMAGES, AMPERE),
     "images_on_an_old_gpu": (IMAGES, PASCAL),
     "files_for_four_gpus": (FILES, replace(AMPERE, processes=4)),
-    "words_on_a_gpu": (replace(IMAGES, operators=frozenset({"embedding", "lstm"})), AMPERE),
+    "words_on_a_gpu": (replace(IMAGES, operators=LSTM, layers=Layers(LSTM, reading=LSTM)), AMPERE),
     "asked_for": (
         asking(
             IMAGES,
@@ -86,6 +88,11 @@ def test_decisions(case: str, golden: Golden) -> None:
         (asking(IMAGES, plan=Planning(workers=2)), AMPERE, {"data": "loader", "workers": 2}),
         (asking(IMAGES, optimizer=Adagrad()), AMPERE, {"optimizer": "foreach"}),
         (asking(IMAGES, plan=Planning(graphs=True)), AMPERE, {"graphs": True}),
+        (
+            replace(asking(IMAGES, plan=Planning(graphs=True)), layers=Layers(recurrent=LSTM)),
+            AMPERE,
+            {"graphs": True},
+        ),
     ],
 )
 def test_values(work: Work, machine: Machine, expected: dict[str, Any]) -> None:
