@@ -4,11 +4,37 @@ from __future__ import annotations
 
 from .array_sources import Digits, Idx, Npy, Npz
 from .image_sources import ImageFolder
+from .sequence_sources import Adding, CopyMemory, SequentialImage
 from .source import Source
 from .table_sources import Csv, Parquet
 
-__all__ = ["SOURCES", "Csv", "Digits", "Idx", "ImageFolder", "Npy", "Npz", "Parquet", "Source"]
+__all__ = [
+    "SOURCES",
+    "Adding",
+    "CopyMemory",
+    "Csv",
+    "Digits",
+    "Idx",
+    "ImageFolder",
+    "Npy",
+    "Npz",
+    "Parquet",
+    "SequentialImage",
+    "Source",
+]
 
 SOURCES: dict[str, type[Source]] = {
-    cls.name: cls for cls in (Digits, ImageFolder, Csv, Parquet, Npy, Npz, Idx)
+    cls.name: cls
+    for cls in (
+        Digits,
+        ImageFolder,
+        Csv,
+        Parquet,
+        Npy,
+        Npz,
+        Idx,
+        SequentialImage,
+        Adding,
+        CopyMemory,
+    )
 }

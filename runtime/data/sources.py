@@ -8,7 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ...compiler.objectives.fields import Field
-from ...compiler.objectives.sources import Csv, Digits, Idx, ImageFolder, Npy, Npz, Parquet, Source
+from ...compiler.objectives.sources import (
+    Adding,
+    CopyMemory,
+    Csv,
+    Digits,
+    Idx,
+    ImageFolder,
+    Npy,
+    Npz,
+    Parquet,
+    SequentialImage,
+    Source,
+)
 from .columns import Column, Columns, as_columns
 from .digits import read_digits
 from .errors import gathered
@@ -16,7 +28,9 @@ from .idx import read_idx
 from .image_folder import class_names, read_image_folder
 from .npz import read_npy, read_npz
 from .raw import RawData
+from .sequences import read_sequential_image
 from .tables import read_table
+from .tasks import adding, copy_memory, draw_task
 
 Fields = Mapping[str, Field]
 
@@ -44,6 +58,18 @@ def found_classes(source: Source, folder: Path) -> dict[str, list[str]]:
 
 def _digits(source: Any, fields: Fields, folder: Path) -> RawData:
     return RawData(as_columns(read_digits()))
+
+
+def _adding(source: Any, fields: Fields, folder: Path) -> RawData:
+    return draw_task(source, adding)
+
+
+def _copy_memory(source: Any, fields: Fields, folder: Path) -> RawData:
+    return draw_task(source, copy_memory)
+
+
+def _sequential_image(source: Any, fields: Fields, folder: Path) -> RawData:
+    return read_sequential_image(source, fields, folder, read_source)
 
 
 def _idx(source: Any, fields: Fields, folder: Path) -> RawData:
@@ -95,4 +121,7 @@ _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     Npy: _npy,
     Npz: _npz,
     Idx: _idx,
+    SequentialImage: _sequential_image,
+    Adding: _adding,
+    CopyMemory: _copy_memory,
 }

@@ -1,0 +1,137 @@
+"""Sources of sequences: tasks that are drawn, and images read as sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field as Setting
+
+from ..diagnostics import Code
+from .array_sources import Digits, Idx, Npy, Npz
+from .fields import Field
+from .image_sources import ImageFolder
+from .problem import Problem
+from .section import OneKey
+from .source import Source
+
+COPIED, LETTERS = 10, 8
+"""How many letters `copy_memory` repeats, and of how many there are."""
+
+LARGEST_SEED = 2**63 - 1
+
+
+class Task(Source):
+    """A task whose samples are drawn from a seed: the same seed, the same samples.
+
+    Training and test samples are drawn apart.
+    """
+
+    length: int = Setting(default=100, ge=2, le=1_000_000, description="T, the steps of a sample.")
+    samples: int = Setting(default=50_000, ge=2, le=10**9, description="How many train.")
+    test_samples: int = Setting(default=10_000, ge=1, le=10**9, description="How many test.")
+    seed: int = Setting(default=0, ge=0, le=LARGEST_SEED, description="What they are drawn from.")
+
+    @property
+    def has_test(self) -> bool:
+        return True
+
+
+class Adding(Task):
+    """The adding problem: the sum of two numbers among `length`, both of which are marked.
+
+    Each step holds a number from [0, 1] and a mark, 1 at one step of the first half and at one of
+    the second, else 0. Whoever always answers 1 has a mean squared error of 1/6.
+
+    Fields: `sequence` float32 [B, length, 2]; `total` float32 [B, 1], the sum of both numbers.
+    Source: Hochreiter and Schmidhuber 1997, in the form of Arjovsky et al. 2016.
+    """
+
+    name: ClassVar[str] = "adding"
+    title: ClassVar[str] = "the source `adding`"
+
+    def known_fields(self) -> dict[str, Field]:
+        return {
+            "sequence": Field(shape=["B", self.length, 2], dtype="float32"),
+            "total": Field(shape=["B", 1], dtype="float32"),
+        }
+
+
+class CopyMemory(Task):
+    """The copy task: repeat 10 letters after `length` steps of waiting.
+
+    The letters, of 8, are the tokens 1 to 8; 0 is a blank and 9 asks for the answer: 10 letters,
+    length - 1 blanks, a 9, 10 blanks. The target is blank but for its last 10 steps, the letters.
+    Whoever remembers nothing has a cross-entropy of 10 ln 8 / (length + 20).
+
+    Fields: `tokens` and `target`, int64 [B, length + 20], below 10.
+    Source: Hochreiter and Schmidhuber 1997, in the form of Arjovsky et al. 2016.
+    """
+
+    name: ClassVar[str] = "copy_memory"
+    title: ClassVar[str] = "the source `copy_memory`"
+
+    def known_fields(self) -> dict[str, Field]:
+        field = Field(shape=["B", self.length + 2 * COPIED], dtype="int64", below=LETTERS + 2)
+        return {"tokens": field, "target": field}
+
+
+IMAGE_SOURCES: dict[str, type[Source]] = {
+    cls.name: cls for cls in (Digits, ImageFolder, Npy, Npz, Idx)
+}
+
+
+class SequentialImage(Source):
+    """The images of another source as sequences, one pixel or one row after the other.
+
+    An image [B, C, H, W] becomes [B, H * W, C] by pixels and [B, H, C * W] by rows; `fields` says
+    what it is then. Other fields stay as they are.
+
+    Source: Le et al. 2015, whose pixels may come in one fixed random order, too.
+    """
+
+    name: ClassVar[str] = "sequential_image"
+    title: ClassVar[str] = "the source `sequential_image`"
+
+    images: Annotated[Source, OneKey(IMAGE_SOURCES, "source of images")] = Setting(
+        description="Where the images come from."
+    )
+    field: str = Setting(default="image", description="The field that holds them.")
+    by: Literal["pixel", "row"] = Setting(default="pixel", description="What one step holds.")
+    permutation: int | None = Setting(
+        default=None,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Draws one order of the steps for all samples from this seed; as they lie in "
+        "the image unless given.",
+    )
+
+    @property
+    def has_test(self) -> bool:
+        return self.images.has_test
+
+    def known_fields(self) -> dict[str, Field]:
+        known = self.images.known_fields()
+        found = known.get(self.field)
+        if found is None or found.shape is None:
+            return known
+        _, channels, height, width = found.shape
+        steps = [height * width, channels] if self.by == "pixel" else [height, channels * width]
+        return {**known, self.field: found.model_copy(update={"shape": ["B", *steps]})}
+
+    def paths(self) -> list[str]:
+        return self.images.paths()
+
+    def problems(self, fields: list[str]) -> Iterator[Problem]:
+        place = ("images", self.images.name)
+        for problem in self.images.problems(fields):
+            also = problem.also and ((*place, *problem.also[0]), problem.also[1])
+            yield replace(problem, path=(*place, *problem.path), also=also)
+        if fields and self.field not in fields:
+            yield Problem(
+                Code.O501,
+                f"`field` names `{self.field}`, which `fields` does not have",
+                ("field",),
+                help=f"the fields are {', '.join(f'`{f}`' for f in fields)}",
+            )
