@@ -14,6 +14,7 @@ from ...compiler.objectives.fields import Field
 from ...compiler.objectives.sequence_sources import SequentialImage
 from ...compiler.objectives.source import Source
 from .columns import Array, Column, Columns, Indices
+from .fingerprint import described, fingerprint
 from .raw import RawData
 
 Fields = Mapping[str, Field]
@@ -62,6 +63,12 @@ class SequenceColumn(Column):
 
     def take(self, indices: Indices) -> Array:
         return self._sequences(self._column.take(indices))
+
+    def fingerprint(self) -> str:
+        """Over that of the images, and how they are read."""
+        order = [] if self._order is None else [self._order]
+        about = described(self.dtype, self.shape)
+        return fingerprint(about, [self._column.fingerprint().encode(), *order])
 
     def _slice(self, start: int, stop: int) -> Array:
         return self._sequences(self._column._slice(start, stop))

@@ -51,6 +51,8 @@ def found_classes(source: Source, folder: Path) -> dict[str, list[str]]:
 
     Raises: NetwrightError: F601, F602.
     """
+    if isinstance(source, SequentialImage):
+        return found_classes(source.images, folder)
     if isinstance(source, ImageFolder) and source.labels == "folders":
         return {"label": class_names(folder / source.path)}
     return {}
