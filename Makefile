@@ -5,10 +5,10 @@ PIP := $(BIN)/pip --disable-pip-version-check
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check test goldens docs bench clean
+.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-memory clean
 
 help: ## print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,9 @@ bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULT
 	$(BIN)/python benchmarks/generated_module.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/time_to_accuracy.py
+
+reproduce-memory: setup-dev ## how far back RNN, LSTM and GRU remember; writes docs/results/memory.*
+	$(BIN)/python benchmarks/reproduce_memory.py
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -53,6 +53,7 @@ PARAMETERS = {
     ("fashion_cnn", None): 421_738,
     ("gru_adding", None): 13_121,
     ("lstm_adding", None): 17_473,
+    ("lstm_fashion_rows", None): 82_186,
     ("rnn_adding", None): 4_417,
     ("lenet5", "borderless"): 44_426,
     ("lenet5", None): 61_706,
