@@ -25,8 +25,10 @@ def gradient_by_step(
     """
     given = batch.values[field].detach().clone().requires_grad_()
     changed = Batch(batch.raw, {**batch.values, field: given})
-    loss = objective.losses(objective.outputs(changed), changed, numbers)["loss"] * batch.size
-    (gradient,) = torch.autograd.grad(loss, given)
+    # cuDNN's recurrent kernels have gradients in training mode alone, where dropout draws.
+    with torch.backends.cudnn.flags(enabled=False):
+        loss = objective.losses(objective.outputs(changed), changed, numbers)["loss"] * batch.size
+        (gradient,) = torch.autograd.grad(loss, given)
     squares = gradient.double().flatten(2).square().sum(2).mean(0)
     found: NDArray[np.float64] = squares.sqrt().cpu().numpy()
     return found

@@ -27,6 +27,7 @@ from ..objectives.base import Objective
 from ..objectives.registry import bind
 from ..opening import read_data, settings_of
 from ..planning.layout import formatted, memory_format
+from ..time_gradients import gradient_by_step
 from ..weights import restore
 from .subject import Subject
 
@@ -128,6 +129,12 @@ class Probe:
                 outputs.setdefault(name, []).append(told[name].cpu().numpy())
                 targets.setdefault(name, []).append(batch.raw[target].cpu().numpy())
         return Sweep(indices, np.array(losses), _merged(outputs), _merged(targets))
+
+    @enough_memory("the report")
+    def gradient_by_step(self, field: str, samples: int) -> NDArray[np.float64]:
+        """How large the loss's gradient is at each step of a sequence; see `time_gradients`."""
+        indices = np.arange(min(samples, self.size), dtype=np.int64)
+        return gradient_by_step(self._objective, self._batch(indices), field, self._numbers)
 
     def _drawn(self) -> NDArray[np.int64]:
         cost = max(1, totals(self.graph).flops)

@@ -14,7 +14,7 @@ TITLE = "Samples"
 
 
 def supervised(subject: Subject, compilation: Compilation) -> Pieces:
-    """Confusion matrix, worst mistakes, and for numbers a chart of predictions."""
+    """Confusion matrix, worst mistakes, a chart of predicted numbers, and one of reach in time."""
     tells_classes = any(item.loss.kind == "classes" for item in settings_of(compilation).losses)
     matrix = [confusion(subject, compilation)] if tells_classes else []
     return [*matrix, *_answers(subject, compilation)]
@@ -28,6 +28,7 @@ def _answers(subject: Subject, compilation: Compilation) -> Pieces:
 
     from .mistakes import mistakes
     from .probe import open_probe
+    from .reach import reach
     from .scatter import scatter
 
     try:
@@ -36,6 +37,6 @@ def _answers(subject: Subject, compilation: Compilation) -> Pieces:
             why = "the run was not finished, and only a finished one looks at its test samples"
             return [LeftOut(TITLE, why)]
         sweep = probe.sweep()
-        return [*scatter(probe, sweep), mistakes(probe, sweep)]
+        return [*scatter(probe, sweep), *reach(probe), mistakes(probe, sweep)]
     except NetwrightError as error:
         return [LeftOut(TITLE, reason(error))]
