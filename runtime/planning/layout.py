@@ -30,6 +30,18 @@ def operators_of(graphs: Iterable[Graph]) -> frozenset[str]:
     return frozenset(node.op.name for graph in graphs for node in graph.nodes)
 
 
+def kernel_weights(graphs: Iterable[Graph]) -> int:
+    """How many numbers the kernels of 2D convolutions hold."""
+    return sum(
+        kept.elements
+        for graph in graphs
+        for node in graph.nodes
+        if node.op.name in PLANE
+        for kept in node.declared()
+        if kept.key == "weight"
+    )
+
+
 def memory_format(graphs: Iterable[Graph]) -> torch.memory_format:
     """The layout for a use of networks that has no plan."""
     return Plan(memory_format=fitting(operators_of(graphs))).layout

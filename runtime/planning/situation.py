@@ -24,7 +24,7 @@ from ..data.homes import Home, choose_home, choose_workers
 from ..device import has_tf32
 from ..distributed.world import World
 from ..plan import Kind, Precision
-from .layout import operators_of
+from .layout import kernel_weights, operators_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Work:
     spans: where the spec asks for a decision, by its key.
     home: where the training samples can live. storage: where they are now.
     workers: how many processes of a loader would pay for reading them.
+    kernels: how many weights its 2D convolutions have.
     """
 
     operators: frozenset[str]
@@ -44,6 +45,7 @@ class Work:
     home: Home = "device"
     storage: Storage = "memory"
     workers: int = 0
+    kernels: int = 0
     spans: Mapping[str, Span] = field(default_factory=dict)
 
 
@@ -77,6 +79,7 @@ def work_of(compilation: Compilation, dataset: Dataset, device: torch.device) ->
         home=choose_home(train, device),
         storage=storage_of(train),
         workers=choose_workers(train),
+        kernels=kernel_weights(compilation.graphs.values()),
         spans={key: span for key, span in found.items() if span},
     )
 

@@ -44,6 +44,8 @@ PASCAL = Machine("cuda", "a P100", frozenset({"fp32", "fp16"}), no_compiler="`tr
 IMAGES = Work(frozenset({"conv2d", "linear"}), Training(), steps=440)
 LSTM = frozenset({"lstm"})
 VOLUMES = replace(IMAGES, operators=frozenset({"conv3d"}))
+LARGE = replace(IMAGES, kernels=11_000_000)
+CHANNELS_LAST = "channels_last"
 FILES = replace(IMAGES, storage="files", home="loader", workers=7)
 
 
@@ -80,6 +82,15 @@ def test_decisions(case: str, golden: Golden) -> None:
     ("work", "machine", "expected"),
     [
         (VOLUMES, PROCESSOR, {"memory_format": "channels_last_3d"}),
+        (replace(LARGE, settings=Training(batch=64)), PROCESSOR, {"memory_format": CHANNELS_LAST}),
+        (replace(LARGE, settings=Training(batch=31)), PROCESSOR, {"memory_format": "contiguous"}),
+        (asking(LARGE, batch=64, accumulate=4), PROCESSOR, {"memory_format": "contiguous"}),
+        (
+            asking(LARGE, batch=64),
+            replace(PROCESSOR, processes=4),
+            {"memory_format": "contiguous"},
+        ),
+        (asking(LARGE, batch=8), AMPERE, {"memory_format": CHANNELS_LAST}),
         (VOLUMES, AMPERE, {"memory_format": "contiguous"}),
         (asking(IMAGES, precision="fp32"), AMPERE, {"memory_format": "contiguous"}),
         (FILES, PROCESSOR, {"data": "loader", "workers": 7}),
