@@ -30,7 +30,7 @@ from .base import (
 )
 from .checks import need_float, need_rank
 from .linear import static_size
-from .recurrent_onnx import Stack, emit_stack
+from .recurrent_onnx import Stack, emit_stack, ends_of
 from .recurrent_torch import GRU, LSTM, RNN
 from .spatial import require_size
 from .weights import Init
@@ -41,8 +41,11 @@ BEGINNINGS = ("uniform", "orthogonal", "identity")
 class Recurrent(Op):
     """What the three kinds share: arguments, ports and types."""
 
-    gates: ClassVar[int] = 1
-    """How many parts the weights have."""
+    op_type: ClassVar[str]
+    """The name of the ONNX node."""
+
+    order: ClassVar[tuple[int, ...]] = (0,)
+    """torch's number of each gate, in ONNX's order; the weights have a part for each."""
 
     state_ports: ClassVar[tuple[str, ...]] = ("hidden",)
     helper: ClassVar[Helper]
@@ -129,15 +132,15 @@ class Recurrent(Op):
         return tuple(self._tensors(static_size(self.name, x, 2)))
 
     def _tensors(self, inputs: int) -> Iterator[Parameter]:
-        rows = self.gates * self.hidden
+        rows = len(self.order) * self.hidden
         for layer in range(self.layers):
             width = inputs if layer == 0 else self.directions * self.hidden
-            for end in ("", "_reverse")[: self.directions]:
-                yield Parameter(f"weight_ih_l{layer}{end}", (rows, width))
-                yield Parameter(f"weight_hh_l{layer}{end}", (rows, self.hidden))
+            for end in ends_of(layer, self.directions):
+                yield Parameter(f"weight_ih_{end}", (rows, width))
+                yield Parameter(f"weight_hh_{end}", (rows, self.hidden))
                 if self.bias:
-                    yield Parameter(f"bias_ih_l{layer}{end}", (rows,))
-                    yield Parameter(f"bias_hh_l{layer}{end}", (rows,))
+                    yield Parameter(f"bias_ih_{end}", (rows,))
+                    yield Parameter(f"bias_hh_{end}", (rows,))
 
     def flops(self, x: TensorType, *more: TensorType | None) -> Dim:
         weights = [p for p in self.parameters(x) if p.key.startswith("weight")]
@@ -170,8 +173,8 @@ class Recurrent(Op):
     def _statements(self) -> Iterator[str]:
         if self.init:
             for layer in range(self.layers):
-                for end in ("", "_reverse")[: self.directions]:
-                    yield self.init.statement(f"{{self}}.weight_ih_l{layer}{end}")
+                for end in ends_of(layer, self.directions):
+                    yield self.init.statement(f"{{self}}.weight_ih_{end}")
         if self.recurrent_init != "uniform":
             function = {"orthogonal": "orthogonal_", "identity": "eye_"}[self.recurrent_init]
             yield f"{{self}}.init_recurrent(nn.init.{function})"
@@ -179,23 +182,21 @@ class Recurrent(Op):
     def onnx(
         self, e: Emitter, x: Handle, lengths: Handle | None = None, *states: Handle | None
     ) -> tuple[Handle, ...]:
-        begin = states or (None,) * len(self.state_ports)
-        return emit_stack(e, self._stack(), x, lengths, begin)
-
-    def _stack(self) -> Stack:
-        raise NotImplementedError
-
-    def _stacked(self, op_type: str, order: tuple[int, ...], **attributes: Any) -> Stack:
-        return Stack(
-            op_type,
-            order,
+        stack = Stack(
+            self.op_type,
+            self.order,
             len(self.state_ports),
             self.hidden,
             self.layers,
             self.directions,
             self.bias,
-            attributes,
+            self._onnx_attributes(),
         )
+        return emit_stack(e, stack, x, lengths, states or (None,) * len(self.state_ports))
+
+    def _onnx_attributes(self) -> dict[str, Any]:
+        """Of the ONNX node, beside size and direction."""
+        return {}
 
 
 @register
@@ -225,7 +226,7 @@ class Rnn(Recurrent):
         default="tanh", choices=("tanh", "relu"), doc="What bounds the state."
     )
 
-    helper = RNN
+    op_type, helper = "RNN", RNN
     examples = (
         Example(
             "{hidden: 4}",
@@ -275,9 +276,8 @@ class Rnn(Recurrent):
         relu = {} if self.nonlinearity == "tanh" else {"nonlinearity": self.nonlinearity}
         return {**super()._keywords(), **relu}
 
-    def _stack(self) -> Stack:
-        function = {"tanh": "Tanh", "relu": "Relu"}[self.nonlinearity]
-        return self._stacked("RNN", (0,), activations=[function] * self.directions)
+    def _onnx_attributes(self) -> dict[str, Any]:
+        return {"activations": [self.nonlinearity.capitalize()] * self.directions}
 
 
 @register
@@ -302,8 +302,7 @@ class Gru(Recurrent):
     Source:  Cho et al. 2014, in the form of torch.nn.GRU; ONNX GRU with linear_before_reset = 1.
     """
 
-    gates = 3
-    helper = GRU
+    op_type, order, helper = "GRU", (1, 0, 2), GRU
     examples = (
         Example(
             "{hidden: 4}",
@@ -344,8 +343,8 @@ class Gru(Recurrent):
         Reject("{hidden: 4}", x="f32[B, T, 3]", hidden="f32[1, B, 5]", code=Code.D402),
     )
 
-    def _stack(self) -> Stack:
-        return self._stacked("GRU", (1, 0, 2), linear_before_reset=1)
+    def _onnx_attributes(self) -> dict[str, Any]:
+        return {"linear_before_reset": 1}
 
 
 @register
@@ -371,7 +370,7 @@ class Lstm(Recurrent):
              torch.nn.LSTM; ONNX LSTM.
     """
 
-    gates = 4
+    op_type, order = "LSTM", (0, 3, 1, 2)
     state_ports = ("hidden", "cell")
     forget_bias: float | None = attribute(
         default=None,
@@ -448,6 +447,3 @@ class Lstm(Recurrent):
         yield from super()._statements()
         if self.forget_bias is not None:
             yield f"{{self}}.init_forget_bias({self.forget_bias!r})"
-
-    def _stack(self) -> Stack:
-        return self._stacked("LSTM", (0, 3, 1, 2))

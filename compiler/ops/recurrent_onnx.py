@@ -35,6 +35,11 @@ class Stack:
     attributes: Mapping[str, Any]
 
 
+def ends_of(layer: int, directions: int) -> list[str]:
+    """What the names of a layer's tensors end in, as in torch: one for each direction."""
+    return [f"l{layer}", f"l{layer}_reverse"][:directions]
+
+
 def emit_stack(
     e: Emitter, stack: Stack, x: Handle, lengths: Handle | None, states: Sequence[Handle | None]
 ) -> tuple[Handle, ...]:
@@ -71,10 +76,9 @@ def _emit_layer(
     begin: Sequence[Handle | None],
 ) -> tuple[Handle, ...]:
     """Y [T, D, B, H], Y_h [D, B, H], and Y_c of an LSTM."""
-    ends = [f"l{layer}", f"l{layer}_reverse"][: stack.directions]
 
     def joined(letter: str, kinds: Sequence[str]) -> Handle:
-        keys = [f"{kind}_{end}" for end in ends for kind in kinds]
+        keys = [f"{kind}_{end}" for end in ends_of(layer, stack.directions) for kind in kinds]
         return e.derived(letter, keys, lambda *parts: _arranged(stack, parts))
 
     return e.op_n(
