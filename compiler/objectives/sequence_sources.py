@@ -77,6 +77,9 @@ class CopyMemory(Task):
         return {"tokens": field, "target": field}
 
 
+IMAGE_AXES = 4
+"""[B, C, H, W]"""
+
 IMAGE_SOURCES: dict[str, type[Source]] = {
     cls.name: cls for cls in (Digits, ImageFolder, Npy, Npz, Idx)
 }
@@ -114,8 +117,8 @@ class SequentialImage(Source):
     def known_fields(self) -> dict[str, Field]:
         known = self.images.known_fields()
         found = known.get(self.field)
-        if found is None or found.shape is None:
-            return known
+        if found is None or found.shape is None or len(found.shape) != IMAGE_AXES:
+            return known  # `problems` tells it
         _, channels, height, width = found.shape
         steps = [height * width, channels] if self.by == "pixel" else [height, channels * width]
         return {**known, self.field: found.model_copy(update={"shape": ["B", *steps]})}
@@ -134,4 +137,14 @@ class SequentialImage(Source):
                 f"`field` names `{self.field}`, which `fields` does not have",
                 ("field",),
                 help=f"the fields are {', '.join(f'`{f}`' for f in fields)}",
+            )
+            return
+        known = self.images.known_fields().get(self.field)
+        if known is not None and known.rank != IMAGE_AXES:
+            yield Problem(
+                Code.O501,
+                f"`field` expects images, found `{self.field}` of shape "
+                f"[{', '.join(map(str, known.shape or ()))}]",
+                ("field",),
+                help="name the field that holds images",
             )

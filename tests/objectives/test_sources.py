@@ -115,6 +115,18 @@ def test_an_image_folder_without_labels() -> None:
             Code.O502,
             "both `a.npz`",
         ),
+        (
+            "{sequential_image: {images: digits, field: label}}",
+            "image: {}",
+            Code.O501,
+            "`field` expects images, found `label` of shape [B]",
+        ),
+        (
+            "{sequential_image: {images: digits, field: picture}}",
+            "image: {}",
+            Code.O501,
+            "`field` names `picture`",
+        ),
     ],
 )
 def test_settings_that_are_wrong(
