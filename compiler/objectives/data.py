@@ -65,7 +65,7 @@ class Data(Section):
     @property
     def _draws(self) -> bool:
         """Whether samples are set aside by chance."""
-        return self.test_fraction + self.split.validation > 0
+        return not self.source.is_ordered and self.test_fraction + self.split.validation > 0
 
     def problems(self) -> Iterator[Problem]:
         """Settings that exclude each other, or that nothing comes of."""
@@ -78,13 +78,7 @@ class Data(Section):
                 help="remove `test` from `split`",
             )
         if "seed" in self.split.model_fields_set and not self._draws:
-            yield Problem(
-                Code.O502,
-                f"`seed` of `split` expects samples to draw, found the test samples of the source "
-                f"`{self.source.name}` and no `validation`",
-                ("split", "seed"),
-                help="add `validation: 0.1` to `split`, or remove `seed`",
-            )
+            yield self._idle_seed()
         if self.test_fraction + self.split.validation >= 1:
             yield Problem(
                 Code.O502,
@@ -92,6 +86,22 @@ class Data(Section):
                 f"test {self.test_fraction:g} are all of them",
                 ("split",),
             )
+
+    def _idle_seed(self) -> Problem:
+        ordered = self.source.is_ordered
+        found = (
+            f"the source `{self.source.name}`, whose last samples are set aside"
+            if ordered
+            else f"the test samples of the source `{self.source.name}` and no `validation`"
+        )
+        return Problem(
+            Code.O502,
+            f"`seed` of `split` expects samples to draw, found {found}",
+            ("split", "seed"),
+            help="remove `seed`"
+            if ordered
+            else "add `validation: 0.1` to `split`, or remove `seed`",
+        )
 
     def merged_fields(self) -> dict[str, Field]:
         """Every field by name: what the source knows, overridden by what the spec says."""

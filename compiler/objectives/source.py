@@ -23,6 +23,10 @@ class Source(Section):
 
     name: ClassVar[str]
 
+    is_ordered: ClassVar[bool] = False
+    """Whether its samples follow each other in time: parts are then cut off at the end, later
+    samples for later use, and never drawn by chance."""
+
     @property
     def has_test(self) -> bool:
         """Whether the source brings test samples of its own."""

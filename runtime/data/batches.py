@@ -1,14 +1,14 @@
 """Batches of samples on the device, preprocessed, and in training shuffled and augmented.
 
-The order of an epoch depends on the seed and the epoch alone, and augmentation on the seed, the
-step and the place in the batch, so that a run can go on at any step without replaying what came
-before, and any number of processes sees the same samples in each step.
+The order of an epoch (orders.py) depends on the seed and the epoch alone, and augmentation on the
+seed, the step and the place in the batch, so that a run can go on at any step without replaying
+what came before, and any number of processes sees the same samples in each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -20,8 +20,9 @@ from .augment import augment
 from .columns import Columns, count
 from .errors import too_few
 from .homes import Home, Loader, Raw, Resident, Source, cut
+from .orders import SHUFFLED, Order
 from .preprocess import Preprocess
-from .seeds import AUGMENTATION, ORDER, derive
+from .seeds import AUGMENTATION, derive
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,12 @@ class Batch:
 
     raw: field -> tensor as stored. values: the same after `scale` or `normalize`, and augmented in
     training: what the network sees.
+    begins: whether its rows begin anew; else each goes on where that row of the batch before ended.
     """
 
     raw: Mapping[str, Tensor]
     values: Mapping[str, Tensor]
+    begins: bool = True
 
     @property
     def size(self) -> int:
@@ -72,6 +75,7 @@ class Batches:
         memory_format: of images [B, C, H, W].
         home: keep the part on the device, or bring each batch there.
         workers: processes that read batches ahead, for `loader`; 0 reads in this process.
+        order: how samples make up batches.
     """
 
     def __init__(
@@ -83,8 +87,10 @@ class Batches:
         *,
         home: Home = "device",
         workers: int = 0,
+        order: Order = SHUFFLED,
     ) -> None:
         self.device, self.size, self._format = device, count(columns), memory_format
+        self._order = order
         self._source: Source
         if home == "device":
             self._source = Resident(columns, device, memory_format)
@@ -101,10 +107,10 @@ class Batches:
     def training(
         self, seed: int, epoch: int, batch: int, start: int, step: int, share: Share = ALONE
     ) -> Iterator[list[Batch]]:
-        """One epoch, shuffled and augmented: for each step, this process's pieces of the batch.
+        """One epoch, augmented: for each step, this process's pieces of the batch.
 
         A last batch smaller than `batch` is left out, since batch norm can't use a batch of one;
-        the next epoch's order leaves out others.
+        where epochs are shuffled, the next one leaves out others.
 
         Args:
             batch: samples in a step, over all processes.
@@ -117,11 +123,10 @@ class Batches:
         cuts = share.cuts(size)
         if size < share.world * share.pieces:
             raise too_few(size, share.world, share.pieces)
-        order = torch.randperm(self.size, generator=self._seeded(derive(seed, ORDER, epoch)))
-        steps = order[: self.size // size * size].view(-1, size)
+        steps = self._order.epoch(self.size, size, seed, epoch)
         own = steps[start:, cuts[0] : cuts[-1]].reshape(-1)
         inner = [cut - cuts[0] for cut in cuts]
-        for index, found in enumerate(self._batches(own, inner[-1])):
+        for index, found in enumerate(self._batches(own, inner[-1], begins=start == 0)):
             pieces = [found] if share.pieces == 1 else _cut(found, inner)
             if self._augment:
                 first = share.rank * share.pieces
@@ -132,21 +137,24 @@ class Batches:
             yield pieces
 
     def in_order(self, batch: int, share: Share = ALONE) -> Iterator[Batch]:
-        """Every sample of this process's part once, in the order stored, not augmented."""
+        """Every sample of this process's part once, not augmented."""
         start, stop = (self.size * rank // share.world for rank in (share.rank, share.rank + 1))
-        yield from self._batches(torch.arange(start, stop), batch)
+        for indices, size, begins in self._order.whole(start, stop, batch):
+            yield from self._batches(indices, size, begins=begins)
 
-    @staticmethod
-    def _seeded(seed: int) -> torch.Generator:
-        return torch.Generator().manual_seed(seed)
+    def _batches(self, indices: Tensor, size: int, *, begins: bool) -> Iterator[Batch]:
+        """The samples of the indices, i64[M] on the CPU, `size` at a time.
 
-    def _batches(self, indices: Tensor, size: int) -> Iterator[Batch]:
-        """The samples of the indices, i64[M] on the CPU, `size` at a time."""
+        begins: whether the rows of the first batch begin anew; those of others do where the order
+            does not continue them.
+        """
         for raw in self._source.blocks(indices, size) if len(indices) else ():
             values = {
                 name: formatted(self._preprocess[name](x), self._format) for name, x in raw.items()
             }
-            yield from _split(raw, values, size)
+            for found in _split(raw, values, size):
+                yield replace(found, begins=begins) if self._order.continues else found
+                begins = False
 
     def _augmented(self, batch: Batch, seed: int) -> Batch:
         generator = self._generator.manual_seed(seed)
@@ -155,7 +163,7 @@ class Batches:
             for settings in augmentations:
                 values[name] = augment(settings, values[name], generator)
             values[name] = formatted(values[name], self._format)
-        return Batch(batch.raw, values)
+        return replace(batch, values=values)
 
 
 def _split(raw: Raw, values: Raw, size: int) -> Iterator[Batch]:
@@ -172,9 +180,10 @@ def _split(raw: Raw, values: Raw, size: int) -> Iterator[Batch]:
 def _cut(batch: Batch, cuts: list[int]) -> list[Batch]:
     """The pieces of a batch between these positions."""
     return [
-        Batch(
-            {name: x[start:stop] for name, x in batch.raw.items()},
-            {name: x[start:stop] for name, x in batch.values.items()},
+        replace(
+            batch,
+            raw={name: x[start:stop] for name, x in batch.raw.items()},
+            values={name: x[start:stop] for name, x in batch.values.items()},
         )
         for start, stop in pairwise(cuts)
     ]

@@ -18,7 +18,7 @@ from ...compiler.suggest import listing
 from .check import Checker, Labels, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
 from .sources import read_source
-from .splits import split
+from .splits import split, split_in_order
 
 Part = Literal["train", "validation", "test"]
 
@@ -144,21 +144,26 @@ def _wrong_counts(
 def _split(
     data: Data, fields: Mapping[str, Field], train: Columns, test: Columns
 ) -> dict[Part, Columns]:
-    seed = data.split.seed
+    seed = None if data.source.is_ordered else data.split.seed
     validation: Columns = {}
     if not test:
         train, test = _part(fields, train, data.test_fraction, seed)
     if data.split.validation:
-        train, validation = _part(fields, train, data.split.validation, seed + 1)
+        later = None if seed is None else seed + 1
+        train, validation = _part(fields, train, data.split.validation, later)
     return {"train": train, "validation": validation, "test": test}
 
 
 def _part(
-    fields: Mapping[str, Field], columns: Columns, fraction: float, seed: int
+    fields: Mapping[str, Field], columns: Columns, fraction: float, seed: int | None
 ) -> tuple[Columns, Columns]:
+    """What stays and what is set aside; seed: None for samples that follow each other in time."""
     total = count(columns)
     if total < 2:
         raise failure(Code.F601, f"expected at least 2 samples to split into parts, found {total}")
+    if seed is None:
+        first, last = split_in_order(total, fraction)
+        return take(columns, first), take(columns, last)
     name = _balancing(fields, columns)
     stay, drawn = split(total, fraction, seed, columns[name].whole() if name else None)
     return take(columns, stay), take(columns, drawn)

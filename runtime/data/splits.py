@@ -1,4 +1,8 @@
-"""Which samples train, validate and test: drawn by a seed, with the classes' shares kept."""
+"""Which samples train, validate and test.
+
+They are drawn by a seed, with the classes' shares kept; samples that follow each other in time are
+cut, so that nothing is trained on what came after what is tested.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +28,21 @@ def split(
     Returns: the indices that stay and those drawn, each ascending; floor(count * fraction) are
         drawn, at least one if the fraction is above 0 and two samples are there.
     """
-    wanted = min(int(count * fraction) or int(fraction > 0), count - 1)
+    wanted = _wanted(count, fraction)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(count)
     if labels is not None:
         order = order[np.argsort(labels[order], kind="stable")]
     steps = np.arange(count + 1, dtype=np.int64) * wanted // count
     drawn = np.diff(steps).astype(bool)
     return np.sort(order[~drawn]), np.sort(order[drawn])
+
+
+def split_in_order(count: int, fraction: float) -> tuple[Indices, Indices]:
+    """The first samples, and as many of the last as `split` would draw."""
+    order = np.arange(count, dtype=np.int64)
+    first = count - _wanted(count, fraction)
+    return order[:first], order[first:]
+
+
+def _wanted(count: int, fraction: float) -> int:
+    return min(int(count * fraction) or int(fraction > 0), count - 1)
