@@ -15,7 +15,7 @@ from .data.columns import Column, SubsetColumn
 from .data.dataset import Dataset
 from .data.normalizing import fitting_normalize, is_split
 from .data.statistics import numbers
-from .opening import settings_of
+from .opening import objective_of
 
 FAR = 100.0
 """From this mean or deviation on, inputs slow training down or make it diverge."""
@@ -50,12 +50,9 @@ def _batch(training: Training, samples: int) -> Iterator[str]:
 
 def _inputs(compilation: Compilation) -> Iterator[str]:
     """Fields of plain fractions that a network reads, and no loss compares with."""
-    objective = settings_of(compilation)
-    graph = compilation.graphs[objective.network.network]
-    targets = {item.loss.target for item in objective.losses}
-    for name in dict.fromkeys(objective.inputs(graph).values()):
+    for name in objective_of(compilation).inputs_only(compilation.graphs):
         field = compilation.fields[name]
-        if name not in targets and field.element_type.is_float and not field.is_transformed:
+        if field.element_type.is_float and not field.is_transformed:
             yield name
 
 

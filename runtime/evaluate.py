@@ -13,7 +13,7 @@ from ..compiler.driver import Compilation, compile_spec
 from .bundle import SPEC, is_bundle
 from .data.dataset import Dataset, Part
 from .memory import enough_memory
-from .opening import check_trainable, named, open_run, read_data, settings_of
+from .opening import check_trainable, named, objective_of, open_run, read_data
 from .outcome import outcome_of
 from .runs import read_run
 
@@ -96,22 +96,12 @@ def _evaluate_bundle(
     from .session import load
 
     bundle = load(folder, _session_device(device))
-    session = bundle.program("predict")
     compilation = _with_labels(compile_spec(folder / SPEC), bundle.labels)
     dataset = _bundle_data(compilation, folder, data_dir, split)
-    objective = settings_of(compilation)
-    missing = {item.loss.output for item in objective.losses} - session.outputs.keys()
-    if missing:
-        raise failure(
-            Code.B802,
-            f"expected the program `predict` to give {', '.join(sorted(missing))}, which its "
-            "spec leaves out",
-            help="evaluate the run instead",
-        )
 
-    from .bundle_figures import bundle_figures
+    from .deployed.registry import deployed
 
-    return bundle_figures(compilation, session, dataset, split, bundle.manifest.step)
+    return deployed(compilation).figures(compilation, bundle, dataset, split)
 
 
 def _bundle_data(
@@ -130,9 +120,7 @@ def _bundle_data(
 
 def _with_labels(compilation: Compilation, labels: Mapping[str, Sequence[str]]) -> Compilation:
     """A bundle's spec with the names of classes that its outputs have."""
-    losses = [item.loss for item in settings_of(compilation).losses]
-    known = {loss.target: labels[loss.output] for loss in losses if loss.output in labels}
-    return named(compilation, known)
+    return named(compilation, objective_of(compilation).named_fields(labels))
 
 
 def _session_device(word: str | None) -> Device:

@@ -12,9 +12,8 @@ from .data.dataset import Dataset, Part
 from .data.homes import choose_home
 from .distributed.world import ALONE, World
 from .goal import Goal, Patience
-from .metrics import Figures
 from .objectives.registry import bind
-from .opening import settings_of
+from .opening import objective_of
 from .plan import Plan
 from .stepper import Job
 
@@ -28,7 +27,7 @@ def make_job(
     world: World = ALONE,
 ) -> Job:
     """Networks with fresh weights drawn by the spec's seed, and the data where the plan says."""
-    settings, layout = settings_of(compilation), plan.layout
+    layout = plan.layout
     torch.manual_seed(compilation.spec.training.seed)
     objective = bind(compilation, device, layout)
 
@@ -50,7 +49,7 @@ def make_job(
         train=train,
         validation=batches("validation"),
         test=batches("test"),
-        figures=lambda: Figures(settings, compilation.fields, device, world),
+        figures=lambda: objective.meter(compilation.fields, world),
         goal=_goal(compilation),
         patience=_patience(compilation),
         folder=folder,
@@ -74,4 +73,4 @@ def _patience(compilation: Compilation) -> Patience | None:
 
 
 def _goal_of(compilation: Compilation, figure: str) -> Goal:
-    return Goal(figure, settings_of(compilation).figures().get(figure, False))
+    return Goal(figure, objective_of(compilation).figures().get(figure, False))

@@ -10,16 +10,15 @@ from torch import nn
 
 from .data.batches import Batch, Batches, Share
 from .distributed.world import ALONE, World
-from .metrics import Figures
 from .numbers import numbers_at
-from .objectives.base import Objective
+from .objectives.base import Meter, Objective
 
 
 def measure(
     objective: Objective,
     batches: Batches,
     size: int,
-    figures: Figures,
+    figures: Meter,
     step: int = 0,
     world: World = ALONE,
 ) -> dict[str, float]:

@@ -13,12 +13,10 @@ from pathlib import Path
 
 from ..compiler.diagnostics import Code, NetwrightError, Sink, failure
 from ..compiler.driver import Compilation, compile_spec
-from ..compiler.objectives.base import Context
+from ..compiler.objectives.base import Context, Objective
 from ..compiler.objectives.fields import with_classes
-from ..compiler.objectives.losses import CrossEntropy, class_count
 from ..compiler.objectives.supervised import Supervised
 from ..compiler.suggest import listing
-from .data.check import Labels
 from .data.dataset import Dataset, open_data
 from .data.sources import found_classes
 from .runs import SPEC, check_same_spec, read_run, recorded_classes
@@ -72,7 +70,7 @@ def read_data(compilation: Compilation, folder: Path) -> Dataset:
     assert spec.data
     _check_classes(compilation, folder)
     bound = spec.objective and not compilation.has_errors
-    rules = _label_rules(compilation) if bound else {}
+    rules = objective_of(compilation).label_rules(compilation.graphs) if bound else {}
     return open_data(spec.data, compilation.fields, spec.dims, folder, rules)
 
 
@@ -107,20 +105,15 @@ def _differences(known: Sequence[str], found: Sequence[str]) -> Iterator[str]:
         yield "them in another order"
 
 
-def _label_rules(compilation: Compilation) -> dict[str, Labels]:
-    """What each loss of classes needs of its labels: torch would crash on others."""
-    objective = settings_of(compilation)
-    outputs = compilation.graphs[objective.network.network].outputs
-    rules: dict[str, Labels] = {}
-    for loss in (item.loss for item in objective.losses):
-        if isinstance(loss, CrossEntropy):
-            ignored = frozenset() if loss.ignore is None else frozenset({loss.ignore})
-            rules[loss.target] = Labels(class_count(outputs[loss.output].type), ignored)
-    return rules
+def objective_of(compilation: Compilation) -> Objective:
+    """The settings of the objective, of a spec that `check_trainable` has passed."""
+    objective = compilation.spec.objective
+    assert objective
+    return objective
 
 
 def settings_of(compilation: Compilation) -> Supervised:
-    """The settings of the objective; `supervised` is the only one so far."""
+    """The settings of `supervised`, for what only that objective has."""
     objective = compilation.spec.objective
     assert isinstance(objective, Supervised)
     return objective
@@ -128,8 +121,4 @@ def settings_of(compilation: Compilation) -> Supervised:
 
 def class_names(compilation: Compilation, count: int) -> list[str]:
     """The names of a classifier's classes; their numbers where the data has no names."""
-    for loss in (item.loss for item in settings_of(compilation).losses):
-        names = compilation.fields[loss.target].classes
-        if names and len(names) == count:
-            return names
-    return [str(index) for index in range(count)]
+    return objective_of(compilation).class_names(compilation.fields, count)

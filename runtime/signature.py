@@ -13,7 +13,7 @@ from ..compiler.objectives.fields import Field
 from ..compiler.objectives.sources import ImageFolder, Npz, Source
 from ..compiler.objectives.table_sources import Csv, Drop, Fill, Table
 from .bundle import Bounds, ImageForm, Port, Probabilities, Program, Reading, TableForm
-from .opening import settings_of
+from .opening import objective_of
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
 
@@ -78,16 +78,10 @@ def _missing(source: Table) -> Literal["error", "drop"] | float:
 
 def probabilities(compilation: Compilation) -> dict[str, Probabilities]:
     """Which outputs of programs are probabilities, and of what."""
-    settings = settings_of(compilation)
-    graph = compilation.graphs[settings.network.network]
-    judged = {
-        made: (scores, settings.judge(scores))
-        for scores, made in settings.probabilities(graph).items()
-    }
+    found = objective_of(compilation).probable(compilation.graphs)
     return {
-        made: Probabilities(scores=scores, exclusive=loss.kind == "classes")
-        for made, (scores, loss) in judged.items()
-        if loss
+        name: Probabilities(scores=made.scores, exclusive=made.exclusive)
+        for name, made in found.items()
     }
 
 

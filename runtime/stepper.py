@@ -22,9 +22,8 @@ from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .gradients import Norms
 from .grouping import Freezing
-from .metrics import Figures
 from .numbers import Scheduled
-from .objectives.base import Objective
+from .objectives.base import Meter, Objective
 from .plan import Plan
 from .snapshot import Parts, State, give_back, take_snapshot
 from .worker import Piece, Worker
@@ -44,7 +43,7 @@ class Job:
     train: Batches
     validation: Batches | None
     test: Batches | None
-    figures: Callable[[], Figures]
+    figures: Callable[[], Meter]
     goal: Goal | None
     patience: Patience | None
     folder: Path

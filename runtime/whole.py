@@ -6,20 +6,15 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from ..compiler.diagnostics import Code, failure
 from .bundle import Bounds, Port
 from .export import ExportResult, export_run
 from .lock import holder
 from .number_text import figures_text
-from .opening import class_names, open_run, read_data, settings_of
+from .opening import open_run, read_data
 from .runs import SOURCE, is_run, read_run
 from .session import load
 from .train import TrainResult
-
-SHOWN = 3
-"""How many samples are predicted."""
 
 
 def remove_run(folder: Path) -> None:
@@ -55,31 +50,19 @@ def finish(result: TrainResult) -> Iterator[str]:
         yield f"{part}: {figures_text(figures, ', ')}"
     exported = export_run(result.folder)
     yield from exported.lines()
-    yield from _predictions(result, exported)
+    yield from _demonstration(result, exported)
     yield f"source: {result.folder / SOURCE}"
     yield from (f"{kind}: {path}" for kind, path in result.files.items())
     yield from _snippet(exported)
 
 
-def _predictions(result: TrainResult, exported: ExportResult) -> Iterator[str]:
-    """The first test samples, as ONNX Runtime answers."""
-    session = load(exported.folder, "cpu").program("predict")
+def _demonstration(result: TrainResult, exported: ExportResult) -> Iterator[str]:
+    """What the bundle answers, in ONNX Runtime."""
+    from .deployed.registry import deployed
+
     compilation = open_run(result.folder)
     dataset = read_data(compilation, Path(read_run(result.folder)["data"]))
-    first = np.arange(min(SHOWN, dataset.size("test")))
-    samples = {name: column.take(first) for name, column in dataset.parts["test"].items()}
-    results = session(**{name: samples[name] for name in session.inputs})
-    for loss in (item.loss for item in settings_of(compilation).losses):
-        scores = results.get(loss.output)
-        if loss.kind == "classes" and scores is not None and scores.ndim == 2:
-            names = class_names(compilation, scores.shape[1])
-            found = ", ".join(names[index] for index in scores.argmax(axis=1))
-            labels = samples[loss.target].tolist()
-            true = ", ".join(names[i] if i < len(names) else f"label {i}" for i in labels)
-            yield f"predicted from the ONNX file: {found} (true: {true})"
-            return
-    for name, array in results.items():
-        yield f"predicted from the ONNX file: {name} {list(array.shape)}"
+    yield from deployed(compilation).demonstrate(compilation, load(exported.folder, "cpu"), dataset)
 
 
 def _snippet(exported: ExportResult) -> Iterator[str]:

@@ -5,7 +5,7 @@ runtime/objectives has the training step of each, under the same file name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -16,6 +16,31 @@ from ..source import Key, Span
 from .fields import Field
 from .problem import Problem
 from .section import Section
+from .training import Training
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a loss or a layer needs of integers that it reads, beside what their field says.
+
+    count: how many there may be, such as a classifier's scores; None where nothing fixes it.
+    ignored: labels that the loss leaves out, such as 255 for unlabelled pixels.
+    """
+
+    count: int | None = None
+    ignored: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Probable:
+    """An output of a program that holds probabilities.
+
+    scores: the output that they are made of. exclusive: whether one class is true of those of a
+    place; else each number answers yes or no.
+    """
+
+    scores: str
+    exclusive: bool
 
 
 @dataclass(frozen=True)
@@ -89,6 +114,30 @@ class Objective(Section):
     def labels(self, context: Context) -> dict[str, list[str]]:
         """Output of a program -> the names of its classes, where the data has names."""
         return {}
+
+    def named_fields(self, labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Field -> the names of its classes, from what `labels` gave."""
+        return {}
+
+    def probable(self, graphs: Mapping[str, Graph]) -> dict[str, Probable]:
+        """The outputs of programs that hold probabilities."""
+        return {}
+
+    def label_rules(self, graphs: Mapping[str, Graph]) -> dict[str, Labels]:
+        """What is needed of the integers in data fields: torch would crash on others."""
+        return {}
+
+    def class_names(self, fields: Mapping[str, Field], count: int) -> list[str]:
+        """The names of `count` classes; their numbers where the data has no names."""
+        return [str(index) for index in range(count)]
+
+    def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
+        """The fields that networks read and that nothing is compared with."""
+        raise NotImplementedError
+
+    def training_problems(self, training: Training) -> Iterator[Problem]:
+        """Settings of `training` that the objective can't be trained with."""
+        yield from ()
 
 
 def trained_graphs(objective: Objective | None, context: Context) -> dict[str, Graph] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field as Setting
@@ -12,10 +12,11 @@ from ..ir.graph import Graph, Value
 from ..ir.shapes import TensorType
 from ..source import Key
 from ..suggest import did_you_mean
-from .base import Context, Objective
+from .base import Context, Labels, Objective, Probable
 from .binding import bind_inputs, field_name
+from .fields import Field
 from .judging import check_loss, check_metric
-from .losses import Loss, WeightedLoss
+from .losses import CrossEntropy, Loss, WeightedLoss, class_count
 from .metrics import METRICS, Metric
 from .padding import check_padding
 from .problem import Problem
@@ -211,3 +212,39 @@ class Supervised(Objective):
             if loss and loss.kind == "classes" and classes:
                 found |= {output: classes, probabilities: classes}
         return found
+
+    def named_fields(self, labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        losses = (item.loss for item in self.losses)
+        return {loss.target: labels[loss.output] for loss in losses if loss.output in labels}
+
+    def probable(self, graphs: Mapping[str, Graph]) -> dict[str, Probable]:
+        made = self.probabilities(graphs[self.network.network])
+        judged = {name: (scores, self.judge(scores)) for scores, name in made.items()}
+        return {
+            name: Probable(scores, loss.kind == "classes")
+            for name, (scores, loss) in judged.items()
+            if loss
+        }
+
+    def label_rules(self, graphs: Mapping[str, Graph]) -> dict[str, Labels]:
+        outputs = graphs[self.network.network].outputs
+        return {
+            loss.target: Labels(
+                class_count(outputs[loss.output].type),
+                frozenset() if loss.ignore is None else frozenset({loss.ignore}),
+            )
+            for loss in (item.loss for item in self.losses)
+            if isinstance(loss, CrossEntropy)
+        }
+
+    def class_names(self, fields: Mapping[str, Field], count: int) -> list[str]:
+        for loss in (item.loss for item in self.losses):
+            names = fields[loss.target].classes
+            if names and len(names) == count:
+                return names
+        return super().class_names(fields, count)
+
+    def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
+        targets = {item.loss.target for item in self.losses}
+        read = self.inputs(graphs[self.network.network]).values()
+        return [name for name in dict.fromkeys(read) if name not in targets]

@@ -6,31 +6,19 @@ Values are looked at in chunks, once, and only where something could be wrong wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...compiler.diagnostics import Code, Diagnostic
 from ...compiler.ir.dims import Symbol
+from ...compiler.objectives.base import Labels
 from ...compiler.objectives.fields import Field
 from .columns import Column, Columns, ConvertedColumn
 from .repairs import finite_help, labels_help, stored_help
 from .scan import Scan, Wrong, scan
 
 CORRECT = "correct `fields` to what the file holds, or the file"
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What a loss needs of the labels it reads, beside what their field says.
-
-    count: how many scores there are; None where the network does not fix it.
-    ignored: labels that the loss leaves out, such as 255 for unlabelled pixels.
-    """
-
-    count: int | None = None
-    ignored: frozenset[int] = frozenset()
 
 
 class Checker:

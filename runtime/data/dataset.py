@@ -12,10 +12,11 @@ import numpy as np
 
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.ir.dims import Symbol
+from ...compiler.objectives.base import Labels
 from ...compiler.objectives.data import Data
 from ...compiler.objectives.fields import Field, with_classes
 from ...compiler.suggest import listing
-from .check import Checker, Labels, no_samples
+from .check import Checker, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
 from .sources import read_source
 from .splits import split, split_in_order

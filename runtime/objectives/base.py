@@ -8,8 +8,10 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from ...compiler.objectives.fields import Field
 from ...compiler.objectives.schedules import Schedule
 from ..data.batches import Batch
+from ..distributed.world import World
 from ..numbers import Number
 
 Losses = dict[str, Tensor]
@@ -37,6 +39,26 @@ class Turn:
     every: int = 1
 
 
+class Meter(Protocol):
+    """Sums up the figures of one evaluation, over all processes that take part in it."""
+
+    def update(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+        """Take in one batch; nothing leaves the device."""
+
+    def expect(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+        """Make what a batch like this one needs, without counting it."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no batch was counted."""
+
+    def compute(self) -> dict[str, float]:
+        """`loss`, other losses, and what the objective's `figures` names."""
+
+    def confusion(self) -> list[list[int]] | None:
+        """Row: true class, column: predicted class. None where there are no classes to confuse."""
+
+
 class Objective(Protocol):
     """One recipe, bound to its networks. It owns no loop, no optimizer and no device.
 
@@ -59,6 +81,9 @@ class Objective(Protocol):
     @property
     def state(self) -> Mapping[str, Tensor]:
         """Tensors beside the networks that steps change in place; checkpoints hold them."""
+
+    def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
+        """A new meter for one evaluation, by the processes of a world."""
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         """The losses of one turn; the networks are in training mode."""

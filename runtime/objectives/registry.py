@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
+from torch import nn
 
 from ...compiler.driver import Compilation
-from ...compiler.objectives.supervised import Supervised as SupervisedSettings
 from ..generated import build_networks
+from ..opening import objective_of
 from ..planning.layout import arrange
 from .base import Objective
 from .supervised import Supervised
+
+Maker = Callable[[Any, Compilation, Mapping[str, nn.Module], torch.device], Objective]
+
+
+def _supervised(
+    settings: Any,
+    compilation: Compilation,
+    networks: Mapping[str, nn.Module],
+    device: torch.device,
+) -> Objective:
+    return Supervised(settings, compilation.graphs, networks, device)
+
+
+MAKERS: dict[str, Maker] = {"supervised": _supervised}
+"""By the name of the objective."""
 
 
 def bind(compilation: Compilation, device: torch.device, layout: torch.memory_format) -> Objective:
@@ -17,9 +36,8 @@ def bind(compilation: Compilation, device: torch.device, layout: torch.memory_fo
 
     The weights are drawn from torch's generator, so that the caller's seed decides them.
     """
-    settings = compilation.spec.objective
-    assert isinstance(settings, SupervisedSettings), f"no training step for {settings}"
+    settings = objective_of(compilation)
     networks = build_networks(compilation.source, compilation.graphs)
     for network in networks.values():
         arrange(network.to(device), layout)
-    return Supervised(settings, compilation.graphs, networks, device)
+    return MAKERS[settings.name](settings, compilation, networks, device)

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from ...compiler.ir.graph import Graph
+from ...compiler.objectives.fields import Field
 from ...compiler.objectives.losses import Loss, WeightedLoss
 from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.supervised import Supervised as Settings
 from ..data.batches import Batch
+from ..distributed.world import World
+from ..metrics import Figures
 from ..numbers import Number
-from .base import Losses, Numbers, Outputs, Turn
+from .base import Losses, Meter, Numbers, Outputs, Turn
 from .losses import Compute, make_loss
 
 
@@ -35,8 +38,12 @@ class Supervised:
         self._inputs = tuple(settings.inputs(graph).values())
         self._ports = tuple(graph.outputs)
         self._judge = Judge(settings, device)
+        self._settings, self._device = settings, device
         self.schedules: Mapping[str, Schedule] = weights_of(settings)
         self.state: Mapping[str, Tensor] = {}
+
+    def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
+        return Figures(self._settings, fields, self._device, world)
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         return self.losses(self.outputs(batch), batch, numbers)

@@ -1,0 +1,31 @@
+"""From an objective to what is known of its bundles; one line for each objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ...compiler.driver import Compilation
+from ..data.dataset import Dataset, Part
+from ..opening import objective_of
+from ..session import Bundle
+from . import supervised
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What can be asked of the bundles of an objective.
+
+    figures: losses and metrics over a part of the data. demonstrate: lines that show it at work.
+    """
+
+    figures: Callable[[Compilation, Bundle, Dataset, Part], dict[str, float]]
+    demonstrate: Callable[[Compilation, Bundle, Dataset], Iterator[str]]
+
+
+DEPLOYED = {"supervised": Deployed(supervised.figures, supervised.demonstrate)}
+"""By the name of the objective."""
+
+
+def deployed(compilation: Compilation) -> Deployed:
+    return DEPLOYED[objective_of(compilation).name]

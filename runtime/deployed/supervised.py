@@ -1,0 +1,96 @@
+"""`supervised`: the outputs of `predict`, judged as those of the network in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...compiler.diagnostics import Code, failure
+from ...compiler.driver import Compilation
+from ...compiler.objectives.fields import Field
+from ...compiler.objectives.supervised import Supervised
+from ...compiler.objectives.units import raw_field
+from ..data.batches import Batches
+from ..data.dataset import Dataset, Part
+from ..data.homes import choose_home
+from ..data.preprocess import Preprocess
+from ..metrics import Figures
+from ..numbers import numbers_at
+from ..objectives.supervised import Judge, weights_of
+from ..opening import class_names, settings_of
+from ..session import Bundle, Session
+
+CPU = torch.device("cpu")
+
+
+SHOWN = 3
+"""How many samples are predicted to show how it is done."""
+
+
+def figures(
+    compilation: Compilation, bundle: Bundle, dataset: Dataset, part: Part
+) -> dict[str, float]:
+    """Losses and metrics of `predict` over one part of the data.
+
+    Losses whose weights change over time have those of the exported checkpoint's step.
+
+    Raises: NetwrightError: B802: the program leaves out what a loss needs.
+    """
+    session, settings = bundle.program("predict"), settings_of(compilation)
+    _check_outputs(session, settings)
+    judge, meter = Judge(settings, CPU), Figures(settings, compilation.fields, CPU)
+    scaled = _Scaled(settings, compilation.fields)
+    numbers = numbers_at(weights_of(settings), bundle.manifest.step)
+    columns, layout = dataset.parts[part], torch.contiguous_format
+    home = choose_home(columns, CPU)
+    batches = Batches(columns, dataset.fields, CPU, layout, home=home)
+    for batch in batches.in_order(2 * compilation.spec.training.batch):
+        results = session(**{name: batch.raw[name].numpy() for name in session.inputs})
+        outputs = {name: scaled(name, torch.from_numpy(x)) for name, x in results.items()}
+        meter.update(outputs, judge(outputs, batch, numbers), batch)
+    return meter.compute()
+
+
+def _check_outputs(session: Session, settings: Supervised) -> None:
+    missing = {item.loss.output for item in settings.losses} - session.outputs.keys()
+    if missing:
+        raise failure(
+            Code.B802,
+            f"expected the program `predict` to give {', '.join(sorted(missing))}, which its "
+            "spec leaves out",
+            help="evaluate the run instead",
+        )
+
+
+def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:
+    """The first test samples, as ONNX Runtime answers."""
+    session = bundle.program("predict")
+    first = np.arange(min(SHOWN, dataset.size("test")))
+    samples = {name: column.take(first) for name, column in dataset.parts["test"].items()}
+    results = session(**{name: samples[name] for name in session.inputs})
+    for loss in (item.loss for item in settings_of(compilation).losses):
+        scores = results.get(loss.output)
+        if loss.kind == "classes" and scores is not None and scores.ndim == 2:
+            names = class_names(compilation, scores.shape[1])
+            found = ", ".join(names[index] for index in scores.argmax(axis=1))
+            labels = samples[loss.target].tolist()
+            true = ", ".join(names[i] if i < len(names) else f"label {i}" for i in labels)
+            yield f"predicted from the ONNX file: {found} (true: {true})"
+            return
+    for name, array in results.items():
+        yield f"predicted from the ONNX file: {name} {list(array.shape)}"
+
+
+class _Scaled:
+    """Outputs of the program as the network gave them: losses compare scaled numbers."""
+
+    def __init__(self, settings: Supervised, fields: Mapping[str, Field]) -> None:
+        losses = [item.loss for item in settings.losses]
+        found = {loss.output: raw_field(loss, fields) for loss in losses}
+        self._rules = {name: Preprocess(field, CPU) for name, field in found.items() if field}
+
+    def __call__(self, name: str, x: Tensor) -> Tensor:
+        return self._rules[name](x) if name in self._rules else x
