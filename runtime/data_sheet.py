@@ -15,6 +15,7 @@ from ..compiler.objectives.fields import Field
 from ..compiler.summary import short_number
 from .data.columns import Column, Indices
 from .data.dataset import Dataset
+from .data.spelling import visible
 from .data.statistics import class_counts, looked_at, of_each_class
 from .plots import FAINT, GRID, INK, TRAIN, new_figure, save_figure
 
@@ -29,7 +30,7 @@ PLOTS_ACROSS, MOST_PLOTS = 4, 20
 
 BINS = 30
 MOST_BARS = 60
-"""Up to this many classes, a bar shows how frequent each is."""
+"""So many classes, the most frequent ones, have a bar that shows how frequent each is."""
 
 BAR_ROOM = 0.9
 """Inches of a bar with the space beside it, where there are few."""
@@ -111,7 +112,7 @@ def _sections(dataset: Dataset, columns_of: Callable[[str], Sequence[str]]) -> I
     if series:
         yield _histograms(series[:MOST_PLOTS], len(series))
     for name, field in fields.items():
-        if field.class_total is not None and 1 < field.class_total <= MOST_BARS:
+        if field.class_total is not None and field.class_total > 1:
             yield _class_bars(name, field, columns[name])
 
 
@@ -127,6 +128,7 @@ def _is_plotted(field: Field) -> bool:
 
 def _name(field: Field, label: int) -> str:
     name = field.classes[label] if field.classes and label < len(field.classes) else str(label)
+    name = visible(name)
     return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
 
 
@@ -206,12 +208,16 @@ def _histograms(series: Sequence[tuple[str, NDArray[Any]]], total: int) -> _Sect
 
 def _class_bars(name: str, field: Field, column: Column) -> _Section:
     assert field.class_total is not None
-    counts = class_counts(column, field.class_total)
-    names = [_name(field, index) for index in range(len(counts))]
+    counts, title = class_counts(column, field.class_total), f"{name}: how many of each class"
+    shown = np.arange(len(counts))
+    if len(counts) > MOST_BARS:
+        shown = np.argsort(-counts, kind="stable")[:MOST_BARS]
+        title += f", the {MOST_BARS} most frequent of {len(counts):,}"
+    counts, names = counts[shown], [_name(field, index) for index in shown.tolist()]
     slanted = max(map(len, names)) * len(names) > LETTERS_ACROSS
 
     def draw(place: Callable[[Box], Any], top: float) -> None:
-        _heading(place, top, f"{name}: how many of each class")
+        _heading(place, top, title)
         wide = min(WIDTH - 2 * MARGIN - 0.35, max(2.0, BAR_ROOM * len(counts)))
         axis = place((MARGIN + 0.35, top + 0.35, wide, 1.5))
         axis.bar(range(len(counts)), counts, color=TRAIN)

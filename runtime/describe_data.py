@@ -10,7 +10,9 @@ import numpy as np
 from ..compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ..compiler.driver import Compilation
 from ..compiler.objectives.fields import Field
+from ..compiler.objectives.source import Source
 from ..compiler.objectives.table_sources import Table
+from ..compiler.objectives.text_sources import TOKENS, Text
 from ..compiler.source import Span
 from ..compiler.summary import short_number
 from .data.columns import count
@@ -18,6 +20,8 @@ from .data.dataset import Dataset, Part
 from .data.normalizing import fitting_normalize, is_split, transformed
 from .data.spelling import flow
 from .data.statistics import Numbers, class_counts, is_looked_at_whole, looked_at, numbers, repeats
+from .data.text import text_sha256
+from .describe_text import text_lines
 from .memory import enough_memory
 from .opening import read_data
 
@@ -57,13 +61,17 @@ def describe_data(
             span=compilation.located.span(()),
             help="add `data:`; `netwright init` writes an example",
         )
-    dataset = read_data(compilation, folder or compilation.folder)
-    teller = _Teller(dataset, data.source if isinstance(data.source, Table) else None)
+    folder = folder or compilation.folder
+    dataset = read_data(compilation, folder)
+    teller = _Teller(dataset, data.source)
     yield f"data of {compilation.spec.name}: {data.source.name}"
     yield from (f"note: {note}" for note in dataset.notes)
     if compilation.has_errors:
         yield "note: other sections of the spec have mistakes, which `netwright check` shows"
     yield from teller.lines()
+    if isinstance(data.source, Text) and data.source.package is not None:
+        yield ""
+        yield f"for the package: `sha256: {text_sha256(data.source, folder)}`"
     if picture is None:
         return
     from .data_sheet import draw_samples
@@ -88,10 +96,12 @@ def _is_elsewhere(error: Diagnostic, section: Span) -> bool:
 
 
 class _Teller:
-    """Describes a dataset. table: the source, where fields have named columns."""
+    """Describes a dataset."""
 
-    def __init__(self, dataset: Dataset, table: Table | None) -> None:
-        self._dataset, self._table = dataset, table
+    def __init__(self, dataset: Dataset, source: Source) -> None:
+        self._dataset = dataset
+        self._table = source if isinstance(source, Table) else None
+        self._text = source if isinstance(source, Text) else None
         self._train = looked_at(dataset.parts["train"])
         self._suggestions: list[str] = []
 
@@ -101,9 +111,7 @@ class _Teller:
         looked, total = count(self._train), self._dataset.size("train")
         if looked < total:
             yield f"figures are those of {looked:,} training samples, taken at even distances"
-        for name, field in self._dataset.fields.items():
-            yield ""
-            yield from self._field(name, field)
+        yield from self._fields()
         yield ""
         yield from self._repeats()
         if self._suggestions:
@@ -133,6 +141,15 @@ class _Teller:
                 size = f"{short_number(facts.nbytes)}B"
                 rows.append((part, f"{facts.samples:,}", size, STORED[facts.storage]))
         yield from _table(rows, left=(0, 3))
+
+    def _fields(self) -> Iterator[str]:
+        if self._text is not None:
+            yield ""
+            yield from text_lines(self._text, self._dataset.fields[TOKENS], self._train)
+            return
+        for name, field in self._dataset.fields.items():
+            yield ""
+            yield from self._field(name, field)
 
     def _field(self, name: str, field: Field) -> Iterator[str]:
         assert field.shape is not None

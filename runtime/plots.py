@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,12 @@ def _line(axis: Any, x: list[int], values: list[float | None], name: str, color:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure as a PNG. Raises: NetwrightError: R903."""
+    """Write a figure as a PNG. Raises: NetwrightError: R903.
+
+    A letter that the font lacks is a box in it, which needs no warning for each.
+    """
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        figure.savefig(content, format="png")
     write_bytes(path, content.getvalue())

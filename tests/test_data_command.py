@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,62 @@ def test_the_classes_of_folders_are_lines_to_paste(tmp_path: Path) -> None:
     text = told(spec)
     assert '    label: {classes: ["big cat", dog, "no"]}' in text
     assert "note:" not in text
+
+
+def text_spec(folder: Path, settings: str) -> Path:
+    spec = folder / "any.yaml"
+    network = NETWORK.replace("image", "tokens").replace("[B, 3, 6, 5]", "[B, 8], dtype: int64")
+    network = network.replace("conv2d: {channels: 3, kernel: 1}", "embedding: {size: 9, dim: 2}")
+    spec.write_text(
+        f"spec: v1\nname: any\ndata: {{source: {{text: {{window: 8, {settings}}}}}}}\n{network}"
+    )
+    return spec
+
+
+def test_a_text_is_told_by_its_characters(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("banana\tband\n" * 100)
+    spec, picture = text_spec(tmp_path, "train: [a.txt]"), tmp_path / "a.png"
+    text = told(spec, "-o", picture)
+    assert "tokens: int64 [B, 8]; next: the same one character later" in text
+    assert "  960 characters, 6 different ones, of a vocabulary of 6" in text
+    assert "the most frequent: `a` 33.3%, `n` 25.0%, `b` 16.7%, `\\t` 8.3%, `\\n` 8.3%" in text
+    assert "by these shares alone takes 2.36 bits, knowing nothing 2.58" in text
+    assert "  it begins:\n    banana\\tband\n    banana\\tband\n" in text
+    assert "classes" not in text
+    assert picture.exists()
+
+
+def test_a_short_text_is_told_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("banana band. nab")
+    text = told(text_spec(tmp_path, "train: [a.txt]").with_name("any.yaml"), code=1)
+    assert "expected at least 2 samples" in text
+    (tmp_path / "a.txt").write_text("banana band. nab a band")
+    assert "  it begins:\n    banana b\n" in told(tmp_path / "any.yaml")
+
+
+def test_a_thousand_characters_are_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(chr(0x4E00 + index) for index in range(1_000)) * 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of letters that matplotlib's font lacks
+        text = told(text_spec(tmp_path, "train: [a.txt]"), "-o", tmp_path / "a.png")
+    assert "of a vocabulary of 1,000" in text
+    assert len(text) < 2_000
+
+
+def test_bytes_are_told_as_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"abb\xff" * 100)
+    text = told(text_spec(tmp_path, "train: [a.txt], unit: byte"))
+    assert "the most frequent: `b` 50.0%, `a` 25.0%, `\\xff` 25.0%" in text
+    assert "of a vocabulary of 256" in text
+
+
+def test_the_checksum_of_a_package_is_told(tmp_path: Path) -> None:
+    package = f"{{name: click, version: {metadata.version('click')}}}"
+    spec = text_spec(tmp_path, f"train: [click/*.py], unit: byte, package: {package}")
+    found = re.findall(r"for the package: `(sha256: [0-9a-f]{64})`", told(spec))
+    assert len(found) == 1
+    spec.write_text(spec.read_text().replace(package, package.replace("}", f", {found[0]}}}")))
+    assert found[0] in told(spec)
 
 
 def test_the_picture_shows_samples(tmp_path: Path) -> None:

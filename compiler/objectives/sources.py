@@ -7,6 +7,7 @@ from .image_sources import ImageFolder
 from .sequence_sources import Adding, CopyMemory, SequentialImage
 from .source import Source
 from .table_sources import Csv, Parquet
+from .text_sources import Text
 
 __all__ = [
     "SOURCES",
@@ -21,6 +22,7 @@ __all__ = [
     "Parquet",
     "SequentialImage",
     "Source",
+    "Text",
 ]
 
 SOURCES: dict[str, type[Source]] = {
@@ -33,6 +35,7 @@ SOURCES: dict[str, type[Source]] = {
         Npy,
         Npz,
         Idx,
+        Text,
         SequentialImage,
         Adding,
         CopyMemory,

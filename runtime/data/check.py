@@ -27,6 +27,7 @@ class Checker:
     Args:
         fields: resolved fields. dims: the symbols that shapes name.
         labels: field -> what the losses that read it need.
+        vocabularies: the fields whose classes need not all occur among the training samples.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Checker:
         fields: Mapping[str, Field],
         dims: Mapping[str, Symbol],
         labels: Mapping[str, Labels],
+        vocabularies: frozenset[str] = frozenset(),
     ) -> None:
         self._fields, self._dims, self._labels = fields, dims, labels
+        self._vocabularies = vocabularies
         self.problems: list[Diagnostic] = []
 
     def conform(self, columns: Columns, part: str, *, trains: bool = False) -> dict[str, Column]:
@@ -46,7 +49,7 @@ class Checker:
 
         Args:
             part: what messages call it: `the test samples`.
-            trains: whether every class that has a name must occur.
+            trains: whether every class that has a name must occur, but for vocabularies.
         """
         before = len(self.problems)
         found: dict[str, Column] = {}
@@ -102,7 +105,8 @@ class Checker:
         rules = self._labels.get(name, Labels())
         total = field.class_total or rules.count
         interval, what = _interval(column, field, total)
-        named = len(field.classes or ()) if trains else 0
+        counted = trains and name not in self._vocabularies
+        named = len(field.classes or ()) if counted else 0
         if not named and interval is None and column.dtype.kind != "f" and not self._limits(name):
             return Scan()
         seen = scan(column, interval, ignored=rules.ignored if total else frozenset(), labels=named)

@@ -18,6 +18,7 @@ from ...compiler.objectives.fields import Field, with_classes
 from ...compiler.suggest import listing
 from .check import Checker, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
+from .raw import RawData
 from .sources import read_source
 from .splits import split, split_in_order
 
@@ -115,10 +116,10 @@ def open_data(
     raw = read_source(data.source, fields, folder)
     labels = labels or {}
     fields = with_classes(fields, raw.classes)
-    checker = Checker(fields, dims, labels)
+    checker = Checker(fields, dims, labels, raw.vocabularies)
     train = checker.conform(raw.train, "the training samples", trains=True)
     test = {} if raw.test is None else checker.conform(raw.test, "the test samples")
-    problems = [*_wrong_counts(raw.classes, labels), *checker.problems]
+    problems = [*_wrong_counts(raw, labels), *checker.problems]
     if problems:
         raise NetwrightError(*problems)
     parts = _split(data, fields, train, test)
@@ -127,17 +128,21 @@ def open_data(
     return Dataset(fields, parts, source, raw.notes, raw.classes)
 
 
-def _wrong_counts(
-    classes: Mapping[str, Sequence[str]], labels: Mapping[str, Labels]
-) -> Iterator[Diagnostic]:
+def _wrong_counts(raw: RawData, labels: Mapping[str, Labels]) -> Iterator[Diagnostic]:
     """Classes that the data has found for itself, where the network has another number of them."""
-    for name, names in classes.items():
+    for name, names in raw.classes.items():
         scores = labels.get(name, Labels()).count
         if scores is not None and scores != len(names):
+            wanted = (
+                f"expected {scores} different tokens in the training text, one for each score of "
+                f"the network, found {len(names)}"
+                if name in raw.vocabularies
+                else f"expected a folder for each of the {scores} classes that the network tells "
+                f"apart, found {len(names)}: {listing(names)}"
+            )
             yield Diagnostic(
                 Code.F601,
-                f"expected a folder for each of the {scores} classes that the network tells "
-                f"apart, found {len(names)}: {listing(names)}",
+                wanted,
                 help=f"give the layer that makes the scores {len(names)} features",
             )
 

@@ -15,9 +15,11 @@ class RawData:
     train, test: field -> column; `test` are test samples of its own, if it has any.
     classes: field -> the names of its labels, where the source knows them and the spec does not.
     notes: what was left out, in sentences for the user.
+    vocabularies: the fields whose classes need not all occur among the training samples.
     """
 
     train: Columns
     test: Columns | None = None
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    vocabularies: frozenset[str] = frozenset()

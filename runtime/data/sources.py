@@ -20,6 +20,7 @@ from ...compiler.objectives.sources import (
     Parquet,
     SequentialImage,
     Source,
+    Text,
 )
 from .columns import Column, Columns, as_columns
 from .digits import read_digits
@@ -31,6 +32,7 @@ from .raw import RawData
 from .sequences import read_sequential_image
 from .tables import read_table
 from .tasks import adding, copy_memory, draw_task
+from .text import read_text
 
 Fields = Mapping[str, Field]
 
@@ -123,6 +125,7 @@ _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     Npy: _npy,
     Npz: _npz,
     Idx: _idx,
+    Text: read_text,
     SequentialImage: _sequential_image,
     Adding: _adding,
     CopyMemory: _copy_memory,

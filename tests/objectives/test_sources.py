@@ -127,6 +127,33 @@ def test_an_image_folder_without_labels() -> None:
             Code.O501,
             "`field` names `picture`",
         ),
+        ("{text: {window: 8}}", "", Code.S102, "needs `train`"),
+        ("{text: {train: []}}", "", Code.S102, "`train`"),
+        ("{text: {train: [a], window: 0}}", "", Code.S102, "at least 1"),
+        ("{text: {train: [a], unit: word}}", "", Code.S102, "`character`"),
+        ("{text: {train: [a]}}", "label: {}", Code.O501, "no field `label`"),
+        ("{text: {train: [a, b], test: [c, b]}}", "", Code.O502, "both name `b`"),
+        ("{text: {train: [a], unit: byte, unknown: id}}", "", Code.O502, "all 256 bytes"),
+        ("{text: {train: [a], package: {name: x}}}", "", Code.S102, "needs `version`"),
+        ("{text: {train: [a], package: {name: ../x, version: '1'}}}", "", Code.S102, "`../x`"),
+        (
+            "{text: {train: [a], package: {name: x, version: '1', sha256: '12'}}}",
+            "",
+            Code.S102,
+            "64 hexadecimal digits",
+        ),
+        (
+            "{text: {train: [a/../../b], package: {name: x, version: '1'}}}",
+            "",
+            Code.S102,
+            "`a/../../b`, which leads out of it",
+        ),
+        (
+            "{text: {train: [a], test: [/etc/b], package: {name: x, version: '1'}}}",
+            "",
+            Code.S102,
+            "`test` expects files of the package `x`",
+        ),
     ],
 )
 def test_settings_that_are_wrong(
