@@ -11,7 +11,7 @@ from ..ir.graph import Parameter
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType, elements
 from .agreement import disagreement, mismatches
-from .attention_onnx import Attention, attend, project
+from .attention_onnx import Attention, attend, project, without_padding
 from .attention_torch import CROSS_ATTENTION, SELF_ATTENTION, SELF_ATTENTION_2D
 from .base import (
     Construct,
@@ -117,7 +117,7 @@ class SelfAttention(MultiHead):
 
     Inputs:  x: f32[B, T, C]
              lengths: i64[B] or i32[B], optional: how many first positions of a sample are real,
-             each in [1, T]; others are not looked at
+             each in [1, T]; others count as 0 and are not looked at
     Outputs: y: f32[B, T, C]
     Errors:  D401 x is not f32[B, T, C] with a fixed C, or lengths are not integers [B]. D402 not
              as many lengths as samples. D404 `heads` does not divide C.
@@ -180,6 +180,7 @@ class SelfAttention(MultiHead):
     def onnx(self, e: Emitter, x: Handle, lengths: Handle | None = None) -> Handle:
         assert e.inputs[0] is not None
         channels, places = self._channels(e.inputs[0], 2), e.inputs[0].shape[1]
+        x = without_padding(e, x, lengths, places)
         packed = project(e, x, "in_proj_weight", "in_proj_bias" if self.bias else None)
         parts = e.op_n("Split", 3, packed, e.ints([channels] * 3), axis=-1)
         return attend(
@@ -194,7 +195,7 @@ class CrossAttention(MultiHead):
     Inputs:  x: f32[B, T, C], asks
              context: f32[B, S, K], is looked at
              lengths: i64[B] or i32[B], optional: how many first positions of the context are
-             real, each in [1, S]
+             real, each in [1, S]; others are not looked at
     Outputs: y: f32[B, T, C]
     Errors:  D401 x or context is not f32[B, T, C] with a fixed C, or lengths are not integers
              [B]. D402 batches differ. D404 `heads` does not divide C.
@@ -273,6 +274,7 @@ class CrossAttention(MultiHead):
         assert queried is not None
         assert looked_at is not None
         channels, width = self._sizes(queried, looked_at)
+        context = without_padding(e, context, lengths, looked_at.shape[1])
         keys = ["in_proj_weight"] * 3 if width == channels else [f"{k}_proj_weight" for k in "qkv"]
         bias = "in_proj_bias" if self.bias else None
         parts = tuple(

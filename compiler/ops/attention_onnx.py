@@ -51,10 +51,25 @@ def _rows(e: Emitter, tensor: Handle, which: int, size: int) -> Handle:
     return e.op("Slice", tensor, e.ints([which * size]), e.ints([(which + 1) * size]), e.ints([0]))
 
 
+def are_real(e: Emitter, lengths: Handle, size: Dim) -> Handle:
+    """bool[B, size]: which steps of a sequence are no padding."""
+    ends = e.op("Unsqueeze", e.op("Cast", lengths, to=ONNX_DTYPES[DType.I64]), e.ints([1]))
+    return e.op("Less", positions(e, size), ends)
+
+
+def without_padding(e: Emitter, x: Handle, lengths: Handle | None, size: Dim) -> Handle:
+    """x [B, size, C] with 0 in place of what padding holds."""
+    if lengths is None:
+        return x
+    real = e.op("Unsqueeze", are_real(e, lengths, size), e.ints([2]))
+    return e.op("Where", real, x, e.scalar(0.0))
+
+
 def attend(e: Emitter, shape: Attention, parts: Sequence[Handle], lengths: Handle | None) -> Handle:
     """softmax(q k^T / sqrt(d)) v and the output projection.
 
-    parts: queries [B, T, C], keys and values [B, S, C]. Returns: [B, T, C].
+    parts: queries [B, T, C], keys and values [B, S, C], numbers in the padding too.
+    Returns: [B, T, C].
     """
     depth = shape.channels // shape.heads
     apart = e.ints([0, 0, shape.heads, depth])
@@ -82,16 +97,13 @@ def _allowed(e: Emitter, shape: Attention, lengths: Handle | None) -> Handle | N
     """bool[B or 1, 1, T or 1, S]: whether a query may look at a key."""
     if not shape.causal and lengths is None:
         return None
-    keys = positions(e, shape.keys)
     rules = []
     if shape.causal:
+        keys = positions(e, shape.keys)
         queries = e.op("Unsqueeze", keys, e.ints([1]))
         rules.append(e.op("LessOrEqual", keys, queries))
     if lengths is not None:
-        count = e.op(
-            "Unsqueeze", e.op("Cast", lengths, to=ONNX_DTYPES[DType.I64]), e.ints([1, 2, 3])
-        )
-        rules.append(e.op("Less", keys, count))
+        rules.append(e.op("Unsqueeze", are_real(e, lengths, shape.keys), e.ints([1, 2])))
     return rules[0] if len(rules) == 1 else e.op("And", *rules)
 
 

@@ -1,4 +1,7 @@
-"""The attention modules that generated files carry."""
+"""The attention modules that generated files carry.
+
+Padding is filled before anything is computed from it: a weight of 0 would not silence an infinity.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ _SELF = '''class SelfAttention(nn.Module):
             nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is not None:
+            x = x.masked_fill(is_padding(x, lengths), 0.0)
         packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         q, k, v = packed.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mask = None if lengths is None else length_mask(lengths, x.shape[1], self.causal)
@@ -63,6 +68,8 @@ _CROSS = '''class CrossAttention(nn.Module):
             nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, x: Tensor, context: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is not None:
+            context = context.masked_fill(is_padding(context, lengths), 0.0)
         if self.packed:
             weights = self.in_proj_weight.chunk(3)
         else:
@@ -85,6 +92,14 @@ _SELF_2D = '''class SelfAttention2d(SelfAttention):
         return super().forward(places).transpose(1, 2).reshape(x.shape)
 '''
 
+IS_PADDING = Helper(
+    "is_padding",
+    '''def is_padding(x, lengths):
+    """bool [B, T, 1, ...]: which steps of x [B, T, ...] lie behind the end of their sample."""
+    behind = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+    return behind.view(*behind.shape, *[1] * (x.ndim - 2))
+''',
+)
 LENGTH_MASK = Helper(
     "length_mask",
     '''def length_mask(lengths, size, causal=False):
@@ -94,6 +109,6 @@ LENGTH_MASK = Helper(
     return mask & (positions <= positions[:, None]) if causal else mask
 ''',
 )
-SELF_ATTENTION = Helper("SelfAttention", _SELF, (LENGTH_MASK,))
-CROSS_ATTENTION = Helper("CrossAttention", _CROSS, (LENGTH_MASK,))
+SELF_ATTENTION = Helper("SelfAttention", _SELF, (IS_PADDING, LENGTH_MASK))
+CROSS_ATTENTION = Helper("CrossAttention", _CROSS, (IS_PADDING, LENGTH_MASK))
 SELF_ATTENTION_2D = Helper("SelfAttention2d", _SELF_2D, (SELF_ATTENTION,))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from ..ir.shapes import DType, TensorType
 from .arithmetic import ONNX_DTYPES
-from .attention_onnx import positions
+from .attention_onnx import are_real
 from .base import Emitter, Handle
 
 
 def real_steps(e: Emitter, lengths: Handle) -> Handle:
     """bool[B, T]: which steps of the layer's first input [B, T, ...] are no padding."""
-    ends = e.op("Unsqueeze", _as(e, lengths, DType.I64), e.ints([1]))
-    return e.op("Less", positions(e, _sequence(e).shape[1]), ends)
+    return are_real(e, lengths, _sequence(e).shape[1])
 
 
 def unpadded(e: Emitter, x: Handle, real: Handle, filling: float) -> Handle:

@@ -5,16 +5,8 @@ Padding is filled before anything is computed from it: a weight of 0 would not s
 
 from __future__ import annotations
 
+from .attention_torch import IS_PADDING
 from .base import Helper
-
-IS_PADDING = Helper(
-    "is_padding",
-    '''def is_padding(x, lengths):
-    """bool [B, T, 1, ...]: which steps of x [B, T, ...] lie behind the end of their sample."""
-    behind = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
-    return behind.view(*behind.shape, *[1] * (x.ndim - 2))
-''',
-)
 
 _MEAN = '''class MaskedMean(nn.Module):
     """The mean of each sample's first `lengths` steps: x [B, T, ...] -> [B, ...]."""
