@@ -10,7 +10,10 @@ from pathlib import Path
 import netwright
 import numpy as np
 from netwright.compiler.driver import Compilation, check
+from netwright.compiler.ir.graph import Graph
 from netwright.compiler.language.params import Choices
+from netwright.compiler.ops.recurrent import Recurrent
+from netwright.compiler.passes.rewriting import every_node
 from netwright.compiler.render import render
 
 ZOO = Path(netwright.__file__).parent / "specs"
@@ -34,6 +37,11 @@ def compiled(path: Path | str, variant: str | None = None) -> Compilation:
     compilation = check(path, Choices(variant))
     assert not compilation.has_errors, render(compilation.diagnostics, "text")
     return compilation
+
+
+def is_recurrent(graph: Graph) -> bool:
+    """Whether a layer of it, or of its loops, is recurrent."""
+    return any(isinstance(node.op, Recurrent) for node in every_node(graph))
 
 
 def torchvision_shapes(name: str) -> dict[str, list[int]]:
