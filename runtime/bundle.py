@@ -17,6 +17,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
@@ -58,6 +59,7 @@ class Port(Strict):
     range: the smallest and largest value of an input, where the spec says so.
     below: an input's labels or ids are from 0 to less than this.
     classes: the names of the labels 0, 1, 2, ... of an input.
+    lengths: the input that says how many elements of this one are real, along axis 1.
     """
 
     dtype: str = Field(pattern=r"^(float(16|32|64)|bfloat16|int(32|64)|uint8|bool)$")
@@ -65,6 +67,7 @@ class Port(Strict):
     range: list[float] | None = Field(default=None, min_length=2, max_length=2)
     below: int | None = Field(default=None, ge=1)
     classes: list[str] | None = Field(default=None, min_length=1)
+    lengths: str | None = None
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -96,6 +99,15 @@ class Program(Strict):
     file: str
     inputs: dict[str, Port] = Field(min_length=1)
     outputs: dict[str, Port] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _lengths_are_inputs(self) -> Program:
+        for name, port in self.inputs.items():
+            if port.lengths is None:
+                continue
+            if port.lengths not in self.inputs or len(port.shape) < 2:
+                raise ValueError(f"`{name}` can't have lengths in `{port.lengths}`")
+        return self
 
 
 class Probabilities(Strict):

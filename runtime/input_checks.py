@@ -25,7 +25,11 @@ def check_inputs(
     """
     _check_names(given, ports)
     sizes: dict[str, tuple[int, str]] = {}
-    return {name: _checked(name, given[name], port, symbols, sizes) for name, port in ports.items()}
+    arrays = {n: _checked(n, given[n], port, symbols, sizes) for n, port in ports.items()}
+    for name, port in ports.items():
+        if port.lengths is not None:
+            _check_lengths(name, port.lengths, arrays)
+    return arrays
 
 
 def _check_names(given: Mapping[str, ArrayLike], ports: Mapping[str, Port]) -> None:
@@ -107,6 +111,23 @@ def _check_ids(name: str, array: NDArray[Any], port: Port) -> None:
             f"{_first(name, array, wrong)}",
             notes=[f"they stand for {listing(port.classes)}"] if port.classes else [],
             help="give the number of a class or a token that the network has learnt",
+        )
+
+
+def _check_lengths(name: str, ends: str, arrays: Arrays) -> None:
+    """Beyond them, what a layer answers is of no sample, and depends on who runs it.
+
+    name, ends: the padded input and the one that holds its lengths.
+    """
+    longest, lengths = arrays[name].shape[1], arrays[ends]
+    wrong = (lengths < 1) | (lengths > longest)
+    if wrong.any():
+        raise failure(
+            Code.B802,
+            f"expected lengths from 1 to {longest} in `{ends}`, found "
+            f"{_first(ends, lengths, wrong)}",
+            notes=[f"they count the elements of `{name}` that are real, along axis 1"],
+            help="leave out samples without any, and count none that the array does not hold",
         )
 
 

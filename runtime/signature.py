@@ -25,14 +25,16 @@ def program_signature(graph: Graph, file: str, fields: Mapping[str, Field]) -> P
         file: the name of its ONNX file.
         fields: what its inputs of these names hold.
     """
+    names = {value.name for value in graph.inputs}
     return Program(
         file=file,
-        inputs={value.name: _port(value, fields.get(value.name)) for value in graph.inputs},
-        outputs={name: _port(value) for name, value in graph.outputs.items()},
+        inputs={value.name: _port(value, names, fields.get(value.name)) for value in graph.inputs},
+        outputs={name: _port(value, names) for name, value in graph.outputs.items()},
     )
 
 
-def _port(value: Value, field: Field | None = None) -> Port:
+def _port(value: Value, inputs: Collection[str], field: Field | None = None) -> Port:
+    """inputs: the names of the program's inputs, of which one may hold the lengths of this one."""
     shape: list[int | str] = [s if isinstance(s, int) else str(s) for s in value.type.shape]
     return Port(
         dtype=WORDS[value.type.dtype],
@@ -40,6 +42,7 @@ def _port(value: Value, field: Field | None = None) -> Port:
         range=field.range if field else None,
         below=field.class_total if field else None,
         classes=field.classes if field else None,
+        lengths=field.lengths if field and field.lengths in inputs else None,
     )
 
 

@@ -80,6 +80,7 @@ def _field(port: Port) -> Field:
         {
             "shape": port.shape,
             "dtype": port.dtype,
+            "lengths": port.lengths,
             **{name: value for name, value in labels.items() if value is not None},
         }
     )

@@ -6,6 +6,8 @@ Values are looked at in chunks, once, and only where something could be wrong wi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,32 @@ from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.base import Labels
 from ...compiler.objectives.fields import Field
 from .columns import Column, Columns, ConvertedColumn
-from .repairs import finite_help, labels_help, stored_help
+from .repairs import LENGTHS_HELP, finite_help, labels_help, stored_help
 from .scan import Scan, Wrong, scan
 
 CORRECT = "correct `fields` to what the file holds, or the file"
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Where stored values may lie; None where all may.
+
+    what: messages call them: labels, ids, lengths or values. ignored: those that may lie anywhere.
+    """
+
+    interval: tuple[float, float] | None
+    what: str = "values"
+    ignored: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        assert self.interval
+        return f"{self.what} from {self.interval[0]:g} to {self.interval[1]:g}"
+
+    @property
+    def total(self) -> int:
+        """How many labels or ids there are."""
+        assert self.interval
+        return int(self.interval[1]) + 1
 
 
 class Checker:
@@ -53,7 +77,6 @@ class Checker:
         """
         before = len(self.problems)
         found: dict[str, Column] = {}
-        scans: dict[str, Scan] = {}
         for name, field in self._fields.items():
             if name not in columns:
                 known = ", ".join(f"`{other}`" for other in columns)
@@ -61,10 +84,10 @@ class Checker:
                 continue
             column = self._shaped(name, columns[name], field, part)
             if column is not None:
-                scans[name] = self._values(name, columns[name], field, part, trains)
+                self._values(name, columns, field, part, trains)
                 found[name] = column
         if len(self.problems) == before:
-            self._relate(found, scans, part)
+            self._relate(found, part)
         return found
 
     def _add(self, message: str, help: str = CORRECT) -> None:  # noqa: A002 - as in Diagnostic
@@ -96,61 +119,79 @@ class Checker:
         fits = all(_size_fits(size, declared, self._dims) for size, declared in pairs)
         return tuple(sizes[1:]) if fits else None
 
-    def _values(self, name: str, column: Column, field: Field, part: str, trains: bool) -> Scan:
+    def _values(self, name: str, columns: Columns, field: Field, part: str, trains: bool) -> None:
         """Look at the values of a column of the right shape, as they are stored."""
+        column = columns[name]
         if 0 in column.shape:
             message = f"expected samples in `{name}`, found none, in {part}"
             self._add(message, "add samples to the file, or name another one")
-            return Scan()
-        rules = self._labels.get(name, Labels())
-        total = field.class_total or rules.count
-        interval, what = _interval(column, field, total)
+            return
+        allowed = self._allowed(name, columns, field)
         counted = trains and name not in self._vocabularies
         named = len(field.classes or ()) if counted else 0
-        if not named and interval is None and column.dtype.kind != "f" and not self._limits(name):
-            return Scan()
-        seen = scan(column, interval, ignored=rules.ignored if total else frozenset(), labels=named)
+        if not named and allowed.interval is None and column.dtype.kind != "f":
+            return
+        seen = scan(column, allowed.interval, ignored=allowed.ignored, labels=named)
         if seen.infinite:
             first = _first(column, seen.infinite, part)
             self._add(f"expected finite numbers in `{name}`, {first}", finite_help(name, column))
         elif seen.outside:
-            assert interval
-            self._add(
-                f"expected {what} from {interval[0]:g} to {interval[1]:g} in `{name}`, "
-                f"{_first(column, seen.outside, part)}",
-                labels_help(name, seen, total, name in self._labels) if total else CORRECT,
-            )
+            first = _first(column, seen.outside, part)
+            self._add(f"expected {allowed} in `{name}`, {first}", self._step(name, allowed, seen))
         else:
-            self._empty_classes(name, field, seen, rules)
-        return seen
+            self._empty_classes(name, field, seen)
 
-    def _limits(self, name: str) -> bool:
-        """Whether the values of a field limit those of another one."""
-        return any(field.lengths == name for field in self._fields.values())
+    def _allowed(self, name: str, columns: Columns, field: Field) -> Allowed:
+        if longest := self._longest(name, columns):
+            low, high = field.raw_range or (1, longest)
+            return Allowed((max(1, low), min(longest, high)), "lengths")
+        rules = self._labels.get(name, Labels())
+        total = field.class_total or rules.count
+        if total is None:
+            return Allowed(_interval(columns[name], field))
+        what = "labels" if field.classes or name in self._labels else "ids"
+        return Allowed((0, total - 1), what, rules.ignored)
 
-    def _empty_classes(self, name: str, field: Field, seen: Scan, rules: Labels) -> None:
-        empty = [int(i) for i in np.flatnonzero(seen.counts == 0) if int(i) not in rules.ignored]
+    def _longest(self, name: str, columns: Columns) -> int | None:
+        """The most that a field may hold whose values are lengths; None where they are not.
+
+        None too where the padded field has not the axes that it should have, which is told.
+        """
+        padded = [(n, f) for n, f in self._fields.items() if f.lengths == name and n in columns]
+        shapes = [with_rank(columns[n].shape, f.shape or []) for n, f in padded]
+        return min((shape[1] for shape in shapes if len(shape) > 1), default=0) or None
+
+    def _step(self, name: str, allowed: Allowed, seen: Scan) -> str:
+        """The next step for values beyond what is allowed."""
+        if allowed.what == "lengths":
+            return LENGTHS_HELP
+        if allowed.what == "values":
+            return CORRECT
+        return labels_help(name, seen, allowed.total, allowed.what, name in self._labels)
+
+    def _empty_classes(self, name: str, field: Field, seen: Scan) -> None:
+        ignored = self._labels.get(name, Labels()).ignored
+        empty = [int(i) for i in np.flatnonzero(seen.counts == 0) if int(i) not in ignored]
         if empty and field.classes:
             self._add(*no_samples(name, [field.classes[index] for index in empty]))
 
-    def _relate(self, columns: Columns, scans: Mapping[str, Scan], part: str) -> None:
-        """Mistakes between fields: unequal counts, sizes of one symbol, impossible lengths."""
+    def _relate(self, columns: Columns, part: str) -> None:
+        """Mistakes between fields: unequal counts, sizes of one symbol."""
         counts = {name: len(column) for name, column in columns.items()}
         if len(set(counts.values())) > 1:
             text = ", ".join(f"`{name}` {count}" for name, count in counts.items())
             self._add(f"expected as many samples in every field, found {text}, in {part}")
             return
-        for message in (
-            *_symbol_clashes(columns, self._fields),
-            *_wrong_lengths(columns, self._fields, scans),
-        ):
+        for message in _symbol_clashes(columns, self._fields):
             self._add(f"{message}, in {part}")
 
 
 def _first(column: Column, wrong: Wrong, part: str) -> str:
     """Where the first of some wrong values is, and how many there are."""
     such = f" ({wrong.count:,} such values)" if wrong.count > 1 else ""
-    return f"found {wrong.value:g} in {column.where(wrong.index)}{such}, in {part}"
+    several = not column.in_table and prod(column.shape[1:]) > 1
+    place = f" at {list(wrong.place)}" if several else ""
+    return f"found {wrong.value:g} in {column.where(wrong.index)}{place}{such}, in {part}"
 
 
 def no_samples(name: str, classes: Sequence[str]) -> tuple[str, str]:
@@ -190,17 +231,13 @@ def _convertible(stored: np.dtype[Any], declared: np.dtype[Any]) -> bool:
     return whole or np.can_cast(stored, declared, "safe")
 
 
-def _interval(
-    column: Column, field: Field, labels: int | None
-) -> tuple[tuple[float, float] | None, str]:
-    """Where stored values may lie, and what messages call them; None where all may."""
-    if labels is not None:
-        return (0, labels - 1), "labels"
+def _interval(column: Column, field: Field) -> tuple[float, float] | None:
+    """Where stored values may lie that are no labels; None where all may."""
     limits = _type_limits(column.dtype)
     allowed = field.range or _type_limits(np.dtype(field.dtype or ""))
     if allowed is None or (limits and allowed[0] <= limits[0] and limits[1] <= allowed[1]):
-        return None, "values"
-    return (allowed[0], allowed[1]), "values"
+        return None
+    return allowed[0], allowed[1]
 
 
 def _type_limits(dtype: np.dtype[Any]) -> tuple[float, float] | None:
@@ -222,17 +259,3 @@ def _symbol_clashes(columns: Columns, fields: Mapping[str, Field]) -> Iterator[s
                     f"expected one size {declared}, found {known} in `{owner}` and {size} in "
                     f"`{name}`"
                 )
-
-
-def _wrong_lengths(
-    columns: Columns, fields: Mapping[str, Field], scans: Mapping[str, Scan]
-) -> Iterator[str]:
-    for field_name, field in fields.items():
-        if field.lengths is None:
-            continue
-        longest, seen = columns[field_name].shape[1], scans[field.lengths]
-        if seen.low < 1 or seen.high > longest:
-            yield (
-                f"expected lengths from 1 to {longest} in `{field.lengths}`, found "
-                f"{seen.low:g} to {seen.high:g}"
-            )

@@ -15,6 +15,11 @@ from .scan import Scan
 CHANNELS_FIRST = {3: "(0, 2, 1)", 4: "(0, 3, 1, 2)", 5: "(0, 4, 1, 2, 3)"}
 """Number of axes -> the transposition that brings the last axis behind the batch."""
 
+LENGTHS_HELP = (
+    "a length counts the elements of its sample that are real, along axis 1: correct it, and leave "
+    "out samples without any"
+)
+
 
 def stored_help(name: str, dtype: np.dtype[Any], shape: Sequence[int], field: Field) -> str | None:
     """The next step for an array of another shape or element type than its field's."""
@@ -67,21 +72,22 @@ def finite_help(name: str, column: Column) -> str:
     return f"store the samples without them, of every field: those of `{kept}`"
 
 
-def labels_help(name: str, seen: Scan, total: int, judged: bool) -> str:
-    """The next step for labels outside 0 to below `total`.
+def labels_help(name: str, seen: Scan, total: int, what: str, judged: bool) -> str:
+    """The next step for labels or ids outside 0 to below `total`.
 
-    seen: what a scan found. judged: whether a loss of classes reads them.
+    seen: what a scan found. what: they are. judged: whether a loss of classes reads them.
     """
     if seen.low == 1 and seen.high == total:
-        return f"labels begin at 0: store `{name} - 1`"
+        return f"{what} begin at 0: store `{name} - 1`"
     if seen.low < 0 and judged:
         return (
             f"labels begin at 0; where {seen.low:g} marks samples without one, write "
             f"`ignore: {seen.low:g}` in the loss `cross_entropy`"
         )
     if seen.low < 0:
-        return f"labels begin at 0 and end at {total - 1}: correct them"
+        return f"{what} begin at 0 and end at {total - 1}: correct them"
+    room = f"{seen.high + 1:g} classes" if what == "labels" else f"{seen.high + 1:g} of them"
     return (
-        f"labels begin at 0 and end at {total - 1}: correct them, or make room for "
-        f"{seen.high + 1:g} classes in `fields` and in the network"
+        f"{what} begin at 0 and end at {total - 1}: correct them, or make room for {room} in "
+        "`fields` and in the network"
     )

@@ -14,9 +14,13 @@ from .columns import Column
 
 @dataclass
 class Wrong:
-    """Values of one kind that should not be there: the first of them, and how many there are."""
+    """Values of one kind that should not be there: the first of them, and how many there are.
+
+    index: of the sample. place: in it.
+    """
 
     index: int
+    place: tuple[int, ...]
     value: float
     count: int = 0
 
@@ -99,7 +103,7 @@ def _noted(
 ) -> Wrong:
     if known is None:
         place = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
-        known = Wrong(start + place[0], values[place].item())
+        known = Wrong(start + place[0], place[1:], values[place].item())
     known.count += int(wrong.sum())
     return known
 

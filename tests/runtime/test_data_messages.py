@@ -18,7 +18,7 @@ from netwright.runtime.data.npz import read_npy
 from netwright.runtime.opening import read_data
 from PIL import Image
 
-from .tiny import SPEC, compile_text
+from .tiny import SEQUENCES, SPEC, compile_text
 
 GOLDENS = Path(__file__).parent / "messages"
 SOURCE = "  source: digits\n  fields: {image: {augment: [{shift: 1}, {noise: 0.05}]}}\n"
@@ -163,6 +163,23 @@ def f601_labels() -> None:
     )
 
 
+def f601_sequences() -> None:
+    """An id beyond the table, a sample without a step, and one that is longer than the array."""
+    tokens, n = np.arange(45).reshape(9, 5) % 12, np.full(9, 5)
+    tokens[3, 1], n[4], n[6] = 14, 0, 6
+    sequences(tokens, n)
+
+
+def f601_long_sequence() -> None:
+    sequences(np.ones((9, 5), np.int32), np.array([5, 5, 6, 5, 7, 1, 2, 3, 4], np.uint8))
+
+
+def sequences(tokens: np.ndarray, n: np.ndarray) -> None:
+    """A spec that classifies padded sequences of ids."""
+    np.savez("texts.npz", tokens=tokens, n=n, label=np.arange(len(n)) % 3)
+    read_data(compile_text(text=SEQUENCES), Path())
+
+
 def f602_pickled() -> None:
     np.save("x.npy", np.array([1, "a", None], dtype=object), allow_pickle=True)
     np.save("label.npy", np.zeros(3, np.int64))
@@ -244,6 +261,8 @@ CASES = (
     f601_arrays,
     f601_stored_otherwise,
     f601_labels,
+    f601_sequences,
+    f601_long_sequence,
     f601_forgotten_folder,
     f602_ragged,
     f602_pickled,

@@ -43,6 +43,30 @@ training:
   checkpoint: {best: accuracy}
 """
 
+SEQUENCES = """\
+spec: v1
+name: topics
+dims: {T: {min: 1, max: 400}}
+data:
+  source: {npz: {path: texts.npz}}
+  fields:
+    tokens: {shape: [B, T], dtype: int64, below: 12, lengths: n}
+    n: {shape: [B], dtype: int64}
+    label: {shape: [B], dtype: int64, below: 3}
+networks:
+  net:
+    inputs: {tokens: {shape: [B, T], dtype: int64}, n: {shape: [B], dtype: int64}}
+    layers:
+      - {from: tokens, embedding: {size: 12, dim: 4}}
+      - {id: memory, from: {lengths: n}, gru: 5}
+      - {from: memory.last, linear: 3}
+    outputs: logits
+objective:
+  supervised: {network: net, losses: [{cross_entropy: {output: logits, target: label}}]}
+training: {batch: 4, steps: 2}
+"""
+"""Padded sequences of ids, from an array file."""
+
 SMALL = """\
 networks:
   net:
