@@ -73,6 +73,7 @@ class Code(Enum):
     L908 = "transposed convolution with a checkerboard pattern"
     L909 = "receptive field smaller than the input"
     L910 = "padding of a sequence taken for data"
+    L911 = "recurrent layer over an image"
 
     @property
     def severity(self) -> Severity:

@@ -12,6 +12,7 @@ from .long_vanilla_rnn import long_vanilla_rnn
 from .output_range import output_range
 from .padding_as_data import padding_as_data
 from .receptive_field import receptive_field
+from .recurrence_over_image import recurrence_over_image
 
 LINTS: dict[Code, Lint] = {
     Code.L901: long_vanilla_rnn,
@@ -22,4 +23,5 @@ LINTS: dict[Code, Lint] = {
     Code.L908: checkerboard,
     Code.L909: receptive_field,
     Code.L910: padding_as_data,
+    Code.L911: recurrence_over_image,
 }

@@ -127,6 +127,11 @@ FOUND = [
         {"shape": "[B, 3]", "settings": ", normalize: {mean: [1, 2, 3], std: [4, 5, 6]}"},
     ),
     ("L901", ["{id: r, rnn: 8}", "{from: r.last, linear: 10}"], {"shape": "[B, 101, 4]"}),
+    (
+        "L911",
+        ["reshape: [16, 48]", "{id: r, gru: 8}", "{from: r.last, linear: 10}"],
+        {"dtype": "uint8", "settings": ", scale: [0, 1]"},
+    ),
     ("L910", ["{from: {x: image, lengths: n}, gru: 8}", "mean: 1", "linear: 10"], PADDED),
 ]
 

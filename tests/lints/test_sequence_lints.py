@@ -1,4 +1,4 @@
-"""Lints of sequence models: long vanilla RNNs, and padding that counts as data."""
+"""Lints of sequence models: long vanilla RNNs, padding that counts as data, images as sequences."""
 
 from __future__ import annotations
 
@@ -146,3 +146,82 @@ def test_a_field_without_lengths_has_no_padding() -> None:
     text = text.replace(", lengths: n}", "}").replace(", n: {shape: [B], dtype: int64}}", "}")
     text = text.replace("    n: {shape: [B], dtype: int64}\n", "")
     assert not compile_text(text).diagnostics
+
+
+IMAGES = """\
+spec: v1
+name: images
+data:
+  source: {source}
+  fields:
+    x: {{shape: {shape}, dtype: {dtype}}}
+    label: {{shape: [B], dtype: int64, below: 4}}
+networks:
+  net:
+    inputs: {{x: {{shape: {shape}, dtype: {dtype}}}}}
+    layers:
+      - {{id: s, from: x, cast: float32}}
+{layers}
+    outputs: {{logits: y}}
+objective:
+  supervised:
+    network: net
+    losses:
+      - cross_entropy: {{output: logits, target: label}}
+"""
+
+NPZ = "{npz: {path: data.npz}}"
+READ = ["{id: r, lstm: 5}", "{id: y, from: r.last, linear: 4}"]
+
+
+def of_images(
+    layers: list[str], shape: str = "[B, 3, 8, 8]", dtype: str = "uint8", source: str = NPZ
+) -> list[Diagnostic]:
+    lines = "\n".join(f"      - {layer}" for layer in layers)
+    text = IMAGES.format(layers=lines, shape=shape, dtype=dtype, source=source)
+    return list(compile_text(text).diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "dtype", "steps"),
+    [
+        (["reshape: [8, 24]"], "[B, 3, 8, 8]", "uint8", 8),
+        (["reshape: [8, 24]", "linear: 6", "relu", "dropout: 0.1"], "[B, 3, 8, 8]", "uint8", 8),
+        (["flatten", "unsqueeze: 2"], "[B, 3, 8, 8]", "float32", 192),
+        (["flatten: {start: 2}", "transpose: [1, 2]"], "[B, 3, 8, 8]", "float32", 64),
+        (["avg_pool2d: 2", "squeeze: 1"], "[B, 1, 8, 8]", "uint8", 4),
+        ([], "[B, 8, 8]", "uint8", 8),
+    ],
+)
+def test_images_read_as_sequences(layers: list[str], shape: str, dtype: str, steps: int) -> None:
+    (found,) = of_images([*layers, *READ], shape, dtype)
+    assert found.code.name == "L911"
+    assert f"`lstm` reads the image `x` as a sequence of {steps} steps" in found.message
+    assert "lint: {L911: the reason}" in (found.help or "")
+
+
+def test_the_first_of_several_layers_is_reported() -> None:
+    layers = ["reshape: [8, 24]", "{id: a, gru: 4}", "{id: b, gru: 4}", "{from: b.last, linear: 4}"]
+    assert [d.span and d.span.line for d in of_images([*layers, "{id: y, relu: {}}"])] == [14]
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "dtype"),
+    [
+        (["conv2d: {channels: 2, kernel: 3}", "reshape: [8, 16]"], "[B, 3, 8, 8]", "uint8"),
+        (["self_attention2d: 1", "reshape: [8, 24]"], "[B, 3, 8, 8]", "uint8"),
+        (["flatten", "linear: 12", "reshape: [4, 3]"], "[B, 3, 8, 8]", "uint8"),
+        (["flatten", "unsqueeze: 1"], "[B, 3, 8, 8]", "uint8"),
+        (["squeeze: 1"], "[B, 1, 8, 8]", "float32"),  # a spectrogram
+        ([], "[B, 8, 4]", "uint8"),
+        ([], "[B, 8, 8]", "float32"),
+    ],
+)
+def test_what_is_no_image_or_was_seen_by_others(layers: list[str], shape: str, dtype: str) -> None:
+    assert not of_images([*layers, *READ], shape, dtype)
+
+
+def test_a_source_of_sequences_wants_them() -> None:
+    source = "{sequential_image: {images: {npz: {path: data.npz}}, field: x, by: row}}"
+    assert not of_images(READ, "[B, 8, 8]", source=source)
+    assert of_images(READ, "[B, 8, 8]")
