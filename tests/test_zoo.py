@@ -62,6 +62,7 @@ PARAMETERS = {
     ("resnet18", None): 11_689_512,
     ("resnet34", None): 21_797_672,
     ("resnet50", None): 25_557_032,
+    ("tcn_classifier", None): 28_458,
     ("unet", None): 31_030_658,
     ("vgg16_bn", "vgg11"): 132_863_336,
     ("vgg16_bn", "vgg16"): 138_357_544,
