@@ -61,8 +61,23 @@ class Compilation:
         from .backends.torch_source import generate  # `check` has no need of it
 
         spec = self.spec
-        title = spec.summary or spec.name
-        return generate(self.graphs, self.programs, title=title, origin=self.file.name)
+        return generate(
+            self.graphs,
+            self.programs,
+            title=spec.summary or spec.name,
+            origin=self.file.name,
+            note=self._about_statistics() if self.programs else "",
+        )
+
+    def _about_statistics(self) -> str:
+        """What stands in place of means and deviations that only the data tells."""
+        waiting = [f"`{name}`" for name, field in self.fields.items() if field.awaits_data]
+        if not waiting:
+            return ""
+        return (
+            f"Programs normalize {' and '.join(waiting)} by mean 0 and deviation 1, which stand in "
+            "place of those of the training samples: the model.py of a run has these."
+        )
 
     @cached_property
     def resolved(self) -> str:

@@ -13,7 +13,7 @@ from ..compiler.objectives.run_length import late_length_problems
 from ..compiler.objectives.training import Training
 from .data.columns import Column, SubsetColumn
 from .data.dataset import Dataset
-from .data.normalizing import fitting_normalize, is_split
+from .data.normalizing import fitting_normalize, split_axis
 from .data.statistics import numbers
 from .opening import objective_of
 
@@ -59,7 +59,7 @@ def _inputs(compilation: Compilation) -> Iterator[str]:
 def _far_from_zero(name: str, field: Field, column: Column) -> Iterator[str]:
     """Values that nothing brings near to 0, with the line that does."""
     seen = _some(column)
-    found = numbers(seen, along=is_split(seen.shape, field))
+    found = numbers(seen, axis=split_axis(seen.shape, field))
     mean, std = float(np.abs(found.mean).max()), float(found.std.max())
     rule = fitting_normalize(field, found)
     if max(mean, std) > FAR and rule is not None:

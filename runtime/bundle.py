@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
+from ..compiler.objectives.fields import Normalize
 from .files import inner_path, read_json, sha256
 
 FORMAT = 1
@@ -166,6 +167,8 @@ class Manifest(Strict):
     files: every file but the manifest itself. symbols: bounds of the symbolic sizes.
     reading: how files become inputs.
     labels: output -> the names of its classes, in order. probabilities: outputs that are such.
+    statistics: field -> the mean and deviation that training measured for its `normalize`; the
+        programs contain them.
     parity: how torch and ONNX Runtime were compared. metrics: measured before the export.
     step: of the checkpoint that was exported, for losses whose weights change over time.
     total_steps: those that the run planned; None where that is not known.
@@ -183,6 +186,7 @@ class Manifest(Strict):
     reading: Reading = Reading()
     labels: dict[str, list[str]] = {}
     probabilities: dict[str, Probabilities] = {}
+    statistics: dict[str, Normalize] = {}
     parity: dict[str, Any] = {}
     metrics: Metrics = {}
     step: int = Field(default=0, ge=0)

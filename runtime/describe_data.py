@@ -17,7 +17,7 @@ from ..compiler.source import Span
 from ..compiler.summary import short_number
 from .data.columns import count
 from .data.dataset import Dataset, Part
-from .data.normalizing import fitting_normalize, is_split, transformed
+from .data.normalizing import fitting_normalize, split_axis, transformed
 from .data.spelling import flow
 from .data.statistics import Numbers, class_counts, is_looked_at_whole, looked_at, numbers, repeats
 from .data.text import text_sha256
@@ -158,11 +158,11 @@ class _Teller:
             yield from self._labels(name, field, field.class_total)
             return
         column = self._train[name]
-        by_axis = is_split(column.shape, field)
-        found = numbers(column, along=by_axis)
+        axis = split_axis(column.shape, field)
+        found = numbers(column, axis=axis)
         span = f"values from {_number(found.low)} to {_number(found.high)}"
         yield f"  {span}, {_moments(*found.whole())}"
-        if by_axis:
+        if axis is not None:
             yield from self._by_axis(name, found)
         if field.is_transformed:
             yield f"  the network sees {_moments(*transformed(field, found).whole())}"

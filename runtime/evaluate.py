@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation, compile_spec
-from .bundle import SPEC, is_bundle
+from ..compiler.objectives.field_checks import unmeasured
+from ..compiler.objectives.fields import with_statistics
+from .bundle import SPEC, Manifest, damaged, is_bundle
 from .data.dataset import Dataset, Part
 from .memory import enough_memory
-from .opening import check_trainable, named, objective_of, open_run, read_data
+from .opening import check_trainable, measured, named, objective_of, open_run, read_data
 from .outcome import outcome_of
 from .runs import read_run
 
@@ -97,6 +99,7 @@ def _evaluate_bundle(
 
     bundle = load(folder, _session_device(device))
     compilation = _with_labels(compile_spec(folder / SPEC), bundle.labels)
+    compilation = _with_statistics(compilation, folder, bundle.manifest)
     dataset = _bundle_data(compilation, folder, data_dir, split)
 
     from .deployed.registry import deployed
@@ -121,6 +124,13 @@ def _bundle_data(
 def _with_labels(compilation: Compilation, labels: Mapping[str, Sequence[str]]) -> Compilation:
     """A bundle's spec with the names of classes that its outputs have."""
     return named(compilation, objective_of(compilation).named_fields(labels))
+
+
+def _with_statistics(compilation: Compilation, folder: Path, manifest: Manifest) -> Compilation:
+    """A bundle's spec with the means and deviations that its programs contain."""
+    if lost := unmeasured(with_statistics(compilation.fields, manifest.statistics)):
+        raise damaged(folder, f"its manifest lacks the mean and deviation of `{lost}`")
+    return measured(compilation, manifest.statistics)
 
 
 def _session_device(word: str | None) -> Device:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
 from ..compiler.ir.graph import Graph
+from ..compiler.objectives.fields import Normalize
 from ..compiler.passes.pipeline import run_passes
 from .bundle import (
     BUNDLE,
@@ -157,11 +158,13 @@ def export_weights(
     """Export a compiled spec with given weights.
 
     Args:
+        compilation: with what its data gave; see `opening.completed`.
         weights: `<network>.<tensor>` -> array, of every network that a program calls.
         metrics: figures to record, by part of the data. step: how many steps the weights took.
         outcome: how their run came to its end, to record; None where no run made them.
     """
     check_trainable(compilation)
+    _check_measured(compilation)
     check_target(output)
     programs = _chosen(compilation)
     with new_folder(output) as draft:
@@ -273,6 +276,7 @@ def _manifest(
         symbols=symbol_bounds(programs.values()),
         reading=reading(data.source, inputs),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
+        statistics=_statistics(compilation),
         probabilities={n: p for n, p in probabilities(compilation).items() if n in outputs},
         parity=parity,
         metrics=metrics,
@@ -281,6 +285,24 @@ def _manifest(
         outcome=outcome.predicate if outcome else "",
         versions=versions("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy"),
     )
+
+
+def _statistics(compilation: Compilation) -> dict[str, Normalize]:
+    """Field -> what training measured to normalize it by."""
+    pairs = ((name, field.normalize) for name, field in compilation.fields.items())
+    return {name: normalize for name, normalize in pairs if normalize and normalize.measured}
+
+
+def _check_measured(compilation: Compilation) -> None:
+    """Refuse to write programs with constants that stand in for what is to be measured."""
+    for name, field in compilation.fields.items():
+        if field.awaits_data:
+            raise failure(
+                Code.R901,
+                f"expected the mean and deviation of `{name}` in training samples, found a spec "
+                "alone",
+                help="export a run, which has measured them",
+            )
 
 
 def _record(path: Path) -> FileRecord:

@@ -1,8 +1,9 @@
 """Opening runs, and the data of a compiled spec. Torch-free: mistakes in it are told at once.
 
-A spec may leave the names of classes to its data, as with images in folders. A run records those
-that it found, and a compilation of its spec gets them by `named`, so that programs, figures and
-pictures are as if the spec had declared them, and data with other classes is refused.
+A spec may leave the names of classes to its data, as with images in folders, and the mean and
+deviation to normalize by. A run records what it found, and a compilation of its spec gets it by
+`named` and `measured`, so that programs, figures and pictures are as if the spec had declared it,
+and data with other classes is refused.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from pathlib import Path
 from ..compiler.diagnostics import Code, NetwrightError, Sink, failure
 from ..compiler.driver import Compilation, compile_spec
 from ..compiler.objectives.base import Context, Objective
-from ..compiler.objectives.fields import with_classes
+from ..compiler.objectives.field_checks import unmeasured
+from ..compiler.objectives.fields import Normalize, with_classes, with_statistics
 from ..compiler.objectives.supervised import Supervised
 from ..compiler.suggest import listing
 from .data.dataset import Dataset, open_data
 from .data.sources import found_classes
-from .runs import SPEC, check_same_spec, read_run, recorded_classes
+from .runs import RUN, SPEC, check_same_spec, read_run, recorded_classes, recorded_statistics
 
 
 def open_run(folder: Path) -> Compilation:
-    """The spec that a run trains, with the names of classes that it found in its data.
+    """The spec that a run trains, with what it found in its data.
 
     Raises: NetwrightError: R901: the folder is no run, or its record is damaged. R902: its spec was
         changed since; or what the compiler finds in it.
@@ -31,7 +33,38 @@ def open_run(folder: Path) -> Compilation:
     read_run(folder)
     compilation = compile_spec(folder / SPEC)
     check_same_spec(folder, compilation)
-    return named(compilation, recorded_classes(folder))
+    return as_recorded(compilation, folder)
+
+
+def as_recorded(compilation: Compilation, folder: Path) -> Compilation:
+    """The spec of a run with the classes and statistics that `run.json` has of its data.
+
+    Raises: NetwrightError: R901: the record is damaged, or lacks statistics that the spec asks for.
+    """
+    statistics = recorded_statistics(folder)
+    if lost := unmeasured(with_statistics(compilation.fields, statistics)):
+        raise failure(
+            Code.R901,
+            f"the record `{folder / RUN}` is damaged: it lacks the mean and deviation of `{lost}` "
+            "in the training samples",
+            help="train again",
+        )
+    return measured(named(compilation, recorded_classes(folder)), statistics)
+
+
+def completed(compilation: Compilation, dataset: Dataset) -> Compilation:
+    """A compilation with what its opened data gives: names of classes, means and deviations."""
+    return measured(named(compilation, dataset.found), dataset.measured)
+
+
+def measured(compilation: Compilation, statistics: Mapping[str, Normalize]) -> Compilation:
+    """A compilation as if its spec had these means and deviations; its programs contain them."""
+    if not statistics:
+        return compilation
+    spec, fields = compilation.spec, with_statistics(compilation.fields, statistics)
+    context = Context(compilation.graphs, fields, spec.dims, compilation.located.span, Sink())
+    programs = spec.objective.programs(context) if compilation.programs and spec.objective else {}
+    return replace(compilation, fields=fields, programs=programs)
 
 
 def named(compilation: Compilation, classes: Mapping[str, Sequence[str]]) -> Compilation:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
+from ..compiler.objectives.fields import Normalize
 from . import checkpoint
 from .distributed.joining import launch_name, restarts
 from .distributed.world import World
 from .lock import run_lock
+from .opening import as_recorded
 from .runs import (
     RUN,
     check_is_run,
@@ -22,6 +24,7 @@ from .runs import (
     read_run,
     recorded_classes,
     recorded_fingerprints,
+    recorded_statistics,
     remove_leftovers,
     restore_texts,
     run_folders,
@@ -72,7 +75,7 @@ def enter(folder: Path, compilation: Compilation, held: ExitStack, warn: Warn) -
     held.enter_context(run_lock(folder, warn))
     check_same_spec(folder, compilation)
     remove_leftovers(folder)
-    restore_texts(folder, compilation, warn)
+    restore_texts(folder, as_recorded(compilation, folder), warn)
 
 
 def check_same_data(folder: Path, dataset: Dataset, warn: Warn) -> None:
@@ -141,6 +144,19 @@ def known_classes(folder: Path | None, world: World) -> dict[str, list[str]]:
     Raises: NetwrightError: R901.
     """
     return world.lead(lambda: recorded_classes(folder) if folder else {})
+
+
+def known_statistics(folder: Path | None, world: World) -> dict[str, Normalize]:
+    """What the run to go on with has measured on its training samples; see `opening.measured`.
+
+    Raises: NetwrightError: R901.
+    """
+
+    def read() -> dict[str, dict[str, Any]]:
+        found = recorded_statistics(folder) if folder else {}
+        return {name: normalize.model_dump() for name, normalize in found.items()}
+
+    return {name: Normalize(**found) for name, found in world.lead(read).items()}
 
 
 def check_shared(folder: Path, world: World) -> None:

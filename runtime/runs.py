@@ -1,7 +1,8 @@
 """A run's folder: what is in it, and finding it again. Torch-free.
 
 runs/<name>-<n>/
-  run.json        what began the run: spec hash, data folder, classes, device, versions; and what
+  run.json        what began the run: spec hash, data folder, device, versions; what its data gave,
+                  `classes` and `statistics` (field -> mean and deviation to normalize by); and what
                   tells whether data and source are still the same: `data_fingerprints` (part of
                   the source -> field -> see data/fingerprint.py) and `texts_sha256`
   spec.yaml       the spec as compiled, and the libraries it imports
@@ -32,6 +33,7 @@ from pydantic import TypeAdapter, ValidationError
 from .. import __version__
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation
+from ..compiler.objectives.fields import Normalize
 from .files import (
     TEMPORARY,
     make_folder,
@@ -62,6 +64,9 @@ TEXTS = "texts_sha256"
 
 CLASSES = "classes"
 """What `run.json` calls the names that its data gave to classes, by their fields."""
+
+STATISTICS = "statistics"
+"""What `run.json` calls the means and deviations of its training samples, by their fields."""
 
 FORMAT = 1
 
@@ -199,6 +204,14 @@ def recorded_classes(folder: Path) -> dict[str, list[str]]:
     Raises: NetwrightError: R901.
     """
     return _recorded(folder, CLASSES, dict[str, list[str]]) or {}
+
+
+def recorded_statistics(folder: Path) -> dict[str, Normalize]:
+    """Field -> its `normalize` with the numbers that the run measured on its training samples.
+
+    Raises: NetwrightError: R901.
+    """
+    return _recorded(folder, STATISTICS, dict[str, Normalize]) or {}
 
 
 def recorded_fingerprints(folder: Path) -> dict[str, dict[str, str]] | None:

@@ -21,7 +21,7 @@ from .initial_weights.initialise import find, initialise
 from .lock import run_lock
 from .memory import enough_memory
 from .observer import Begin, Observer
-from .opening import check_trainable, named, read_data
+from .opening import check_trainable, completed, measured, named, read_data
 from .outcome import How, Outcome, write_outcome
 from .resuming import (
     check_same_data,
@@ -30,10 +30,11 @@ from .resuming import (
     enter,
     folder_to_resume,
     known_classes,
+    known_statistics,
     newest_checkpoint,
     recorded_data,
 )
-from .runs import CLASSES, FINGERPRINTS, create_run
+from .runs import CLASSES, FINGERPRINTS, STATISTICS, create_run
 
 if TYPE_CHECKING:
     from .data.dataset import Dataset
@@ -94,8 +95,9 @@ def train(
             world.lead(partial(enter, folder, compilation, held, observer.warn))
         data_folder = (data_dir or recorded_data(folder, world) or compilation.folder).resolve()
         compilation = named(compilation, known_classes(folder, world))
+        compilation = measured(compilation, known_statistics(folder, world))
         dataset = _data(compilation, data_folder, folder, observer, world)
-        compilation = named(compilation, dataset.found)
+        compilation = completed(compilation, dataset)
         begins = world.lead(lambda: folder is None or not checkpoint.steps(folder))
         weights = world.together(lambda: _stored(compilation, data_folder)) if begins else None
 
@@ -150,7 +152,12 @@ def _create(
     """Make the folder of a new run, and see that all processes find it."""
 
     def create() -> str:
-        found = {FINGERPRINTS: dataset.fingerprints(), CLASSES: dict(dataset.found)}
+        measured = {name: found.model_dump() for name, found in dataset.measured.items()}
+        found = {
+            FINGERPRINTS: dataset.fingerprints(),
+            CLASSES: dict(dataset.found),
+            STATISTICS: measured,
+        }
         folder = create_run(compilation, output, {**about, **found})
         job.plan.write(folder)
         return str(folder)

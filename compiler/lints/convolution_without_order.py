@@ -44,7 +44,7 @@ def convolution_without_order(context: LintContext) -> Iterator[Diagnostic]:
 def _is_table(field: Field) -> bool:
     """Whether a field holds separate quantities [B, F]."""
     normalize = field.normalize
-    return field.rank == 2 and normalize is not None and len(set(normalize.std)) > 1
+    return field.rank == 2 and normalize is not None and len(set(normalize.std or ())) > 1
 
 
 def _sliding(graph: Graph, port: str, name: str) -> Iterator[Diagnostic]:

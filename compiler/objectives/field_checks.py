@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..diagnostics import Code
 from ..ir.shapes import DType
-from .fields import Field
+from .fields import Field, Normalize
 from .problem import FIRST, Problem, repeats
 
 LARGEST = 1e30
@@ -18,8 +18,20 @@ def field_problems(field: Field) -> Iterator[Problem]:
     yield from _exclusions(field)
     yield from _limits(field)
     # The rule of a field pairs its means with its deviations, which only lists that fit have.
-    yield from list(_normalize_lengths(field)) or _constants(field)
+    yield from list(_normalize(field)) or _constants(field)
     yield from _augmentations(field)
+
+
+def unmeasured(fields: Mapping[str, Field]) -> str | None:
+    """The first field whose measured mean and deviation are lacking or do not fit; else None."""
+    for name, field in fields.items():
+        normalize = field.normalize
+        if normalize is None or not normalize.measured:
+            continue
+        fits = normalize.mean is not None and normalize.std is not None
+        if not fits or list(_normalize_lengths(field, normalize)) or list(_constants(field)):
+            return name
+    return None
 
 
 def _exclusions(field: Field) -> Iterator[Problem]:
@@ -119,17 +131,73 @@ def _inside(pair: list[float], low: float, high: float) -> bool:
     return low <= pair[0] and pair[1] <= high
 
 
-def _normalize_lengths(field: Field) -> Iterator[Problem]:
+def _normalize(field: Field) -> Iterator[Problem]:
+    """What is wrong with the settings of `normalize`, one after the other."""
     if field.normalize is None or field.shape is None:
         return
-    channels = field.shape[1] if len(field.shape) > 1 else 1
+    yield from (
+        list(_channel_axis(field, field.normalize))
+        or list(_numbers(field, field.normalize))
+        or _normalize_lengths(field, field.normalize)
+    )
+
+
+def _channel_axis(field: Field, normalize: Normalize) -> Iterator[Problem]:
+    if normalize.axis is not None and normalize.axis >= field.rank:
+        yield Problem(
+            Code.S102,
+            f"`axis` expects an axis behind the batch, found {normalize.axis} for a field of "
+            f"{field.rank} axes",
+            ("normalize", "axis"),
+        )
+    elif normalize.measured and field.channels is None:
+        axis = field.channel_axis
+        fixed = [i for i in range(1, field.rank) if isinstance((field.shape or [])[i], int)]
+        yield Problem(
+            Code.S102,
+            f"`normalize: training` expects a fixed number of channels on axis {axis}, found "
+            f"`{(field.shape or [])[axis]}`",
+            ("normalize",),
+            help=f"name the axis of the channels: `normalize: {{measured: training, axis: "
+            f"{fixed[-1]}}}`"
+            if fixed
+            else "write `mean` and `std` as numbers; `netwright data` prints them",
+        )
+
+
+def _numbers(field: Field, normalize: Normalize) -> Iterator[Problem]:
+    """Numbers are given, or they are measured."""
+    given = [key for key in ("mean", "std") if key in normalize.model_fields_set]
+    if normalize.measured:
+        if given:
+            yield Problem(
+                Code.O502,
+                f"`measured` and `{given[0]}` exclude each other, found both",
+                ("normalize", given[0]),
+                help=f"remove `{given[0]}`, and the training samples tell it",
+            )
+        return
     for key in ("mean", "std"):
-        count = len(getattr(field.normalize, key))
+        if getattr(normalize, key) is None:
+            yield Problem(
+                Code.S102,
+                f"`normalize` needs `{key}`",
+                ("normalize",),
+                help=f"add `{key}:` (one number, or one for each channel), or write `normalize: "
+                "training` to have both measured",
+            )
+
+
+def _normalize_lengths(field: Field, normalize: Normalize) -> Iterator[Problem]:
+    axis = field.channel_axis
+    channels = (field.shape or [])[axis] if field.rank > axis else 1
+    for key in ("mean", "std"):
+        count = len(getattr(normalize, key) or [0.0])
         if count not in (1, channels):
             yield Problem(
                 Code.S102,
                 f"`{key}` expects one number or one for each of the {channels} channels "
-                f"(axis 1), found {count}",
+                f"(axis {axis}), found {count}",
                 ("normalize", key),
                 help="`netwright data` prints the line that fits the data",
             )

@@ -1,8 +1,11 @@
 """Data fields: what one batch holds, and how raw values become the network's input.
 
-The rule is (x - shift) * factor in float32, per channel (axis 1) where `normalize` has lists. It
-runs before the network in training, and as the first nodes of every exported program; backwards,
-it ends a program whose outputs were compared with a field that has one.
+The rule is (x - shift) * factor in float32, per channel where `normalize` has lists. It runs
+before the network in training, and as the first nodes of every exported program; backwards, it ends
+a program whose outputs were compared with a field that has one.
+
+`normalize: training` leaves mean and deviation to the data. Until that is opened they stand at 0
+and 1 (`Field.awaits_data`), so that programs have their form; `with_statistics` gives the numbers.
 """
 
 from __future__ import annotations
@@ -36,22 +39,54 @@ Pair = Annotated[list[float], Setting(min_length=2, max_length=2)]
 
 
 class Normalize(Section):
-    """Subtract a mean and divide by a standard deviation, per channel where lists are given."""
+    """Subtract a mean and divide by a standard deviation, per channel where lists are given.
+
+    `normalize: training` measures both on the training samples, for each channel, when a run
+    begins. The run and its bundle keep the numbers. A channel that is constant there is divided by
+    1, with a warning. Of more than 1 GiB, samples at even distances stand for all. Before a run, as
+    in what `compile` writes, 0 and 1 stand in their place.
+    """
 
     title: ClassVar[str] = "`normalize`"
+    expects: ClassVar[str] = "a map or `training`"
 
-    mean: list[float] = Setting(
-        min_length=1, description="One number, or one for each channel (axis 1)."
+    measured: Literal["training"] | None = Setting(
+        default=None,
+        description="Which samples mean and deviation are measured on; in place of `mean` and "
+        "`std`.",
     )
-    std: list[Annotated[float, Setting(gt=0)]] = Setting(
-        min_length=1, description="One number, or one for each channel (axis 1)."
+    mean: list[float] | None = Setting(
+        default=None, min_length=1, description="One number, or one for each channel."
+    )
+    std: list[Annotated[float, Setting(gt=0)]] | None = Setting(
+        default=None, min_length=1, description="One number, or one for each channel."
+    )
+    axis: int | None = Setting(
+        default=None,
+        ge=1,
+        description="The axis of the channels, the batch being 0: 1 unless given, and 2 for a "
+        "`series`.",
     )
 
     @classmethod
     def desugar(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"measured": data}
         if not isinstance(data, Mapping):
             return super().desugar(data)
-        return {k: [v] if isinstance(v, int | float) else v for k, v in data.items()}
+        lists = ("mean", "std")
+        return {k: [v] if k in lists and isinstance(v, int | float) else v for k, v in data.items()}
+
+    @property
+    def awaits_data(self) -> bool:
+        """Whether the numbers are still to be measured."""
+        return self.measured is not None and self.mean is None
+
+    def numbers(self, channels: int) -> tuple[list[float], list[float]]:
+        """Mean and deviation, of the same length; 0 and 1 for each channel until measured."""
+        means, deviations = self.mean or [0.0] * channels, self.std or [1.0] * channels
+        count = max(len(means), len(deviations))
+        return _repeat(means, count), _repeat(deviations, count)
 
 
 class Field(Section):
@@ -61,6 +96,8 @@ class Field(Section):
     """
 
     title: ClassVar[str] = "a data field"
+    usual_axis: ClassVar[int] = 1
+    """Where the channels stand unless `normalize` says otherwise."""
 
     shape: list[Size] | None = Setting(
         default=None,
@@ -79,8 +116,9 @@ class Field(Section):
     )
     normalize: Normalize | None = Setting(
         default=None,
-        description="Subtract a mean and divide by a deviation. The raw range of uint8 is mapped "
-        "to [0, 1] first, so that mean and std are those of values in [0, 1].",
+        description="Subtract a mean and divide by a deviation: given ones, or with `normalize: "
+        "training` those of the training samples. The raw range of uint8 is mapped to [0, 1] "
+        "first, so that mean and std are those of values in [0, 1].",
     )
     below: int | None = Setting(
         default=None, ge=1, description="Integers from 0 to below this: labels or token ids."
@@ -127,6 +165,28 @@ class Field(Section):
     def is_transformed(self) -> bool:
         return self.scale is not None or self.normalize is not None
 
+    @property
+    def awaits_data(self) -> bool:
+        """Whether mean and deviation are still to be measured: `affine` has 0 and 1 for them."""
+        return self.normalize is not None and self.normalize.awaits_data
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis of the channels; of a resolved field that has it, or of [B] with one channel."""
+        given = self.normalize.axis if self.normalize else None
+        return given or self.usual_axis
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels a resolved field has: 1 for [B]; None where the number is open."""
+        assert self.shape is not None
+        size = self.shape[self.channel_axis] if self.rank > self.channel_axis else 1
+        return size if isinstance(size, int) else None
+
+    def along_channels(self, constants: Sequence[float]) -> tuple[int, ...]:
+        """The shape in which constants, one for each channel, meet a batch of a resolved field."""
+        return () if len(constants) == 1 else (-1, *(1,) * (self.rank - self.channel_axis - 1))
+
     def raw_type(self, dims: Mapping[str, Symbol]) -> TensorType:
         """The type as stored, of a resolved field. `dims` holds every size that is named."""
         assert self.shape is not None
@@ -156,8 +216,7 @@ class Field(Section):
         if self.normalize is None:
             return [0.0], [1.0]
         low, high = self._unit_range()
-        count = max(len(self.normalize.mean), len(self.normalize.std))
-        means, deviations = _repeat(self.normalize.mean, count), _repeat(self.normalize.std, count)
+        means, deviations = self.normalize.numbers(self.channels or 1)
         return (
             [low + mean * (high - low) for mean in means],
             [1 / (std * (high - low)) for std in deviations],
@@ -176,7 +235,7 @@ class Field(Section):
         """Where the values lie that the network sees; infinite where that is not known."""
         if self.scale is not None:
             return min(self.scale), max(self.scale)
-        if self.raw_range is None:
+        if self.raw_range is None or self.awaits_data:
             return ANYTHING
         low, high = self.raw_range
         shift, factor = self.affine()
@@ -190,6 +249,16 @@ def with_classes(
     """Fields by name, some with names of classes that the data gives and not the spec."""
     return {
         name: field.model_copy(update={"classes": list(names[name])}) if name in names else field
+        for name, field in fields.items()
+    }
+
+
+def with_statistics(
+    fields: Mapping[str, Field], measured: Mapping[str, Normalize]
+) -> dict[str, Field]:
+    """Fields by name, some with the mean and deviation that their training samples have."""
+    return {
+        name: field.model_copy(update={"normalize": measured[name]}) if name in measured else field
         for name, field in fields.items()
     }
 

@@ -39,9 +39,7 @@ class ProgramBuilder:
         self._inputs.append(raw)
         if not field.is_converted:
             return raw
-        shift, factor = field.affine()
-        rescale = Rescale(shift=tuple(shift), factor=tuple(factor))
-        return self._add(f"{name}_input", rescale, raw)
+        return self._add(f"{name}_input", _rescale(field, field.affine()), raw)
 
     def call(self, graph: Graph, inputs: Sequence[Value]) -> dict[str, Value]:
         """Apply a network: output -> value."""
@@ -60,8 +58,7 @@ class ProgramBuilder:
 
     def raw(self, field: Field, x: Value, name: str) -> Value:
         """Network numbers in the raw units of a field."""
-        shift, factor = field.inverse()
-        return self._add(name, Rescale(shift=tuple(shift), factor=tuple(factor)), x)
+        return self._add(name, _rescale(field, field.inverse()), x)
 
     def _add(self, name: str, op: Operator, x: Value) -> Value:
         path = fresh(name, self._taken)
@@ -72,3 +69,10 @@ class ProgramBuilder:
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         """The finished program, with its outputs by name, in this order."""
         return Graph(self.name, tuple(self._inputs), tuple(self._nodes), outputs)
+
+
+def _rescale(field: Field, rule: tuple[list[float], list[float]]) -> Rescale:
+    shift, factor = rule
+    several = max(len(shift), len(factor)) > 1
+    axis = {"axis": field.channel_axis} if several else {}
+    return Rescale(shift=tuple(shift), factor=tuple(factor), **axis)

@@ -59,7 +59,7 @@ def override(known: Field | None, given: Field | None) -> Field:
     settings = {key: getattr(given, key) for key in given.model_fields_set}
     replaced = {_OPPOSITES[key] for key in settings if key in _OPPOSITES}
     kept = {key: getattr(known, key) for key in known.model_fields_set - replaced}
-    return Field(**{**kept, **settings})
+    return type(known)(**{**kept, **settings})
 
 
 _OPPOSITES = {

@@ -23,7 +23,7 @@ def raw_field(loss: Loss, fields: Mapping[str, Field]) -> Field | None:
     None for scores, which have no units, and where the network's numbers are raw ones already.
     """
     field = fields[loss.target]
-    scaled = field.is_transformed and _rule(field) != IDENTITY
+    scaled = field.is_transformed and (field.awaits_data or _rule(field) != IDENTITY)
     return field if loss.kind == "values" and scaled else None
 
 
@@ -41,6 +41,8 @@ def check_units(
         known = [(i, loss) for i, loss in judged if loss.target in context.fields]
         for index, loss in known[1:]:
             first, other = known[0]
+            if loss.target == other.target and loss.kind == other.kind:
+                continue
             if not _alike(raw_field(loss, context.fields), raw_field(other, context.fields)):
                 context.report(
                     _two_units(output, (first, other), (index, loss), context.fields), path
@@ -77,6 +79,8 @@ def _rule(field: Field | None) -> Rule:
 
 def _alike(one: Field | None, other: Field | None) -> bool:
     """Whether two fields have the same rule; one pair of constants stands for every channel."""
+    if any(field is not None and field.awaits_data for field in (one, other)):
+        return one is other
     a, b = _rule(one), _rule(other)
     count = max(len(a), len(b))
     return (a * count if len(a) == 1 else a) == (b * count if len(b) == 1 else b)

@@ -19,7 +19,7 @@ from ...compiler.objectives.supervised import Supervised
 from ..data.dataset import Dataset
 from ..history import rounded
 from ..memory import enough_memory
-from ..opening import check_trainable, read_data, settings_of
+from ..opening import check_trainable, completed, read_data, settings_of
 from ..runs import RUNS, recorded_fingerprints
 from .network import Network, network_of_run, newest_network
 
@@ -81,6 +81,7 @@ def measure_baselines(
     network = network_of_run(compilation, run) if run else newest_network(compilation)
     folder = (data_dir or compilation.folder).resolve()
     dataset = _data(compilation, folder)
+    compilation = completed(compilation, dataset)
 
     from .fit import Fitting
     from .models import MODELS

@@ -16,9 +16,9 @@ from ...compiler.objectives.training import Training
 from ..checkpoint import steps
 from ..files import read_json
 from ..history import Record, read_history
-from ..opening import named
+from ..opening import as_recorded
 from ..outcome import Outcome, readable_outcome
-from ..runs import PLAN, SPEC, SUMMARY, read_run, recorded_classes
+from ..runs import PLAN, SPEC, SUMMARY, read_run
 from .settings import Settings, settings_of
 
 Status = Literal["finished", "running", "stopped", "diverged", "cut off"]
@@ -125,7 +125,7 @@ def read(folder: Path) -> Run:
 
 def _compiled(folder: Path, notes: list[str]) -> Compilation | None:
     try:
-        return named(compile_spec(folder / SPEC), recorded_classes(folder))
+        return as_recorded(compile_spec(folder / SPEC), folder)
     except NetwrightError as error:
         first = error.diagnostics[0]
         notes.append(f"its spec can't be compiled ({first.code.name}: {first.message})")

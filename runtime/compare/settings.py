@@ -14,6 +14,7 @@ from typing import Any
 from ...compiler.driver import Compilation
 from ...compiler.ir.printer import print_graph
 from ...compiler.language.describe import plain
+from ...compiler.objectives.fields import Normalize
 from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.section import OneKey, Section
 
@@ -93,6 +94,8 @@ def _tree(value: Any, *, given: bool) -> Tree:
     """A value of a section's model as a spec writes it; `given` leaves defaults out."""
     if isinstance(value, Schedule) and value.is_constant:
         return value.start
+    if isinstance(value, Normalize) and value.measured:  # the numbers are of data, not settings
+        value = value.model_copy(update={"mean": None, "std": None})
     if isinstance(value, Section):
         return _named(value, _section(value, given=given))
     if isinstance(value, Mapping):

@@ -87,6 +87,17 @@ class Column(ABC):
         held = self.in_memory()
         return self.take(np.arange(len(self))) if held is None else held
 
+    def subset(self, indices: Indices) -> Column:
+        """The samples of these indices; nothing is copied."""
+        return SubsetColumn(self, indices)
+
+    def distinct(self) -> Column:
+        """The values that samples are made of, each once, with the same last axes.
+
+        Another column only where samples overlap, as windows of a series do.
+        """
+        return self
+
     def where(self, index: int) -> str:
         """What a message calls a sample: sample 5 of a file, or the name of its own file."""
         return f"sample {index} of `{self.file}`" if self.file else f"sample {index}"
@@ -226,7 +237,7 @@ class ConvertedColumn(Column):
 
 def take(columns: Columns, indices: Indices) -> dict[str, Column]:
     """The samples of the given indices, of every field; nothing is copied."""
-    return {name: SubsetColumn(column, indices) for name, column in columns.items()}
+    return {name: column.subset(indices) for name, column in columns.items()}
 
 
 def total_bytes(columns: Columns) -> int:

@@ -14,10 +14,11 @@ from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.base import Labels
 from ...compiler.objectives.data import Data
-from ...compiler.objectives.fields import Field, with_classes
+from ...compiler.objectives.fields import Field, Normalize, with_classes, with_statistics
 from ...compiler.suggest import listing
 from .check import Checker, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
+from .normalizing import measure
 from .raw import RawData
 from .sources import read_source
 from .splits import split, split_in_order
@@ -41,11 +42,13 @@ class Facts:
 class Dataset:
     """Samples by part; `validation` and `test` may be empty of fields.
 
-    fields: those of the spec; the labels of an image folder with the names of their classes.
+    fields: those of the spec; the labels of an image folder with the names of their classes, and
+        what is normalized by the training samples with their mean and deviation.
     parts: part -> field -> column [N, ...] of the declared type.
     source: its training samples, and test samples if it has any, before some are set aside.
     notes: what was left out of the data, in sentences to be shown as warnings.
     found: field -> the names of its classes, where the data gives them and the spec does not.
+    measured: field -> its `normalize` with the numbers, where these are the training samples'.
     """
 
     fields: Mapping[str, Field]
@@ -53,6 +56,7 @@ class Dataset:
     source: Mapping[Part, Columns]
     notes: tuple[str, ...] = ()
     found: Mapping[str, Sequence[str]] = dataclass_field(default_factory=dict)
+    measured: Mapping[str, Normalize] = dataclass_field(default_factory=dict)
 
     def fingerprints(self) -> dict[Part, dict[str, str]]:
         """Part of the source -> field -> what tells whether it is still the same.
@@ -125,7 +129,9 @@ def open_data(
     parts = _split(data, fields, train, test)
     _check_split(fields, train, parts["train"])
     source: dict[Part, Columns] = {"train": train, "test": test} if test else {"train": train}
-    return Dataset(fields, parts, source, raw.notes, raw.classes)
+    measured, constants = measure(fields, parts["train"])
+    fields = with_statistics(fields, measured)
+    return Dataset(fields, parts, source, (*raw.notes, *constants), raw.classes, measured)
 
 
 def _wrong_counts(raw: RawData, labels: Mapping[str, Labels]) -> Iterator[Diagnostic]:

@@ -1,15 +1,20 @@
-"""Which `normalize` brings the values of a field to mean 0 and deviation 1."""
+"""Which `normalize` brings the values of a field to mean 0 and deviation 1.
+
+`fitting_normalize` suggests one, and `measure` finds the numbers of `normalize: training`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...compiler.objectives.field_checks import LARGEST
 from ...compiler.objectives.fields import Field, Normalize
+from .columns import Columns
 from .spelling import flow
-from .statistics import Numbers
+from .statistics import Numbers, looked_at, numbers
 
 MOST_APART = 64
 """Up to this many channels or columns are normalized each by its own mean."""
@@ -18,10 +23,15 @@ NEAR = 0.05
 """How far mean and deviation may be from 0 and 1 to count as normalized."""
 
 
-def is_split(shape: Sequence[int], field: Field) -> bool:
-    """Whether the values have channels or columns that `normalize` may treat apart."""
-    fixed = field.rank > 1 and isinstance((field.shape or ["B", "T"])[1], int)
-    return fixed and 1 < shape[1] <= MOST_APART
+CONSTANT = 1e-9
+"""A deviation below this part of the mean is what rounding leaves of a constant."""
+
+
+def split_axis(shape: Sequence[int], field: Field) -> int | None:
+    """The axis of the channels or columns that `normalize` may treat apart; None for none."""
+    axis = field.channel_axis
+    fixed = field.rank > axis and field.channels is not None
+    return axis if fixed and 1 < shape[axis] <= MOST_APART else None
 
 
 def transformed(field: Field, found: Numbers) -> Numbers:
@@ -41,12 +51,51 @@ def fitting_normalize(field: Field, found: Numbers) -> str | None:
     mean, std = transformed(field, found).whole()
     if abs(mean) < NEAR and abs(std - 1) < NEAR:
         return None
-    plain = field.model_copy(update={"scale": None, "normalize": Normalize(mean=[0.0], std=[1.0])})
-    units = transformed(plain, found)
+    units = _in_units(field, found)
     if not (units.std > 0).any():
         return None
     stds = np.where(units.std > 0, units.std, 1.0)  # a constant can't be stretched
     return flow({"normalize": {"mean": _plain(units.mean), "std": _plain(stds)}})
+
+
+def measure(fields: Mapping[str, Field], train: Columns) -> tuple[dict[str, Normalize], list[str]]:
+    """Mean and deviation of the training samples, of the fields that ask for them.
+
+    Args:
+        train: field -> its training samples, before augmentation.
+    Returns: field -> its `normalize` with the numbers; and what is constant, in sentences.
+    """
+    waiting = [name for name, field in fields.items() if field.awaits_data]
+    pairs = {name: _measured(name, fields[name], train) for name in waiting}
+    notes = [note for _, notes in pairs.values() for note in notes]
+    return {name: normalize for name, (normalize, _) in pairs.items()}, notes
+
+
+def _measured(name: str, field: Field, train: Columns) -> tuple[Normalize, list[str]]:
+    assert field.normalize
+    column = looked_at({name: train[name].distinct()})[name]
+    # Counted from the end: what samples are made of may lack axes of theirs before it.
+    axis = None if field.channels == 1 else field.channel_axis - field.rank
+    units = _in_units(field, numbers(column, axis=axis))
+    means, stds = np.atleast_1d(units.mean), np.atleast_1d(units.std)
+    constant = stds <= np.maximum(CONSTANT * np.abs(means), 1 / LARGEST)
+    found = {"mean": means.tolist(), "std": np.where(constant, 1.0, stds).tolist()}
+    notes = [_told_constant(name, np.flatnonzero(constant).tolist(), len(means))]
+    return field.normalize.model_copy(update=found), notes if constant.any() else []
+
+
+def _told_constant(name: str, channels: list[int], total: int) -> str:
+    places = f"channels {channels} of `{name}`" if total > 1 else f"`{name}`"
+    return (
+        f"{places} has one value in all training samples: it is divided by 1, since a deviation of "
+        "0 can't be"
+    )
+
+
+def _in_units(field: Field, found: Numbers) -> Numbers:
+    """Mean and deviation in the units of `normalize`: those of [0, 1] for uint8."""
+    plain = {"scale": None, "normalize": Normalize(mean=[0.0], std=[1.0])}
+    return transformed(field.model_copy(update=plain), found)
 
 
 def _plain(values: NDArray[np.float64]) -> float | list[float]:

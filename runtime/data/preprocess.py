@@ -9,12 +9,12 @@ from ...compiler.objectives.fields import Field
 
 
 class Preprocess:
-    """(x - shift) * factor in float32, per channel (axis 1) where the field says so."""
+    """(x - shift) * factor in float32, per channel where the field says so."""
 
     def __init__(self, field: Field, device: torch.device) -> None:
+        assert not field.awaits_data, "its mean and deviation are measured first"
         shift, factor = field.affine()
-        rank = len(field.shape or ())
-        shape = (1, -1) + (1,) * (rank - 2) if len(shift) > 1 else ()
+        shape = field.along_channels(shift)
         self._converts, self._transforms = field.is_converted, field.is_transformed
         self._shifts = any(shift)
         self._shift = torch.tensor(shift, device=device).reshape(shape)

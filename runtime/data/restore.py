@@ -9,11 +9,12 @@ from ...compiler.objectives.fields import Field
 
 
 class Restore:
-    """What `scale` or `normalize` of a field did is undone, in float32, per channel (axis 1)."""
+    """What `scale` or `normalize` of a field did is undone, in float32, per channel."""
 
     def __init__(self, field: Field, device: torch.device) -> None:
+        assert not field.awaits_data, "its mean and deviation are measured first"
         shift, factor = field.inverse()
-        shape = (1, -1) + (1,) * (field.rank - 2) if len(shift) > 1 else ()
+        shape = field.along_channels(shift)
         self._shift = torch.tensor(shift, device=device).reshape(shape)
         self._factor = torch.tensor(factor, device=device).reshape(shape)
 

@@ -19,7 +19,7 @@ samples at even distances stand for all."""
 
 @dataclass(frozen=True)
 class Numbers:
-    """Values as stored. mean, std: one number each, or [n] along axis 1 of a sample's array."""
+    """Values as stored. mean, std: one number each, or [n] along one axis."""
 
     low: float
     high: float
@@ -54,17 +54,18 @@ def _most(columns: Columns) -> int:
     return MOST_DECODED if storage_of(columns) == "files" else MOST_BYTES
 
 
-def numbers(column: Column, *, along: bool = False) -> Numbers:
+def numbers(column: Column, *, axis: int | None = None) -> Numbers:
     """Range, mean and standard deviation (of all values, not of a sample of them).
 
     Args:
-        along: for each index of axis 1 apart: channels of images, columns of a table.
+        axis: for each index of this one apart: channels of images, columns of a table.
     Source: sums of chunks joined by the update of Chan, Golub and LeVeque 1983.
     """
     low, high, seen = np.inf, -np.inf, 0
-    mean: NDArray[np.float64] = np.zeros(column.shape[1] if along else ())
+    rank = len(column.shape)
+    mean: NDArray[np.float64] = np.zeros(() if axis is None else column.shape[axis])
     squares = np.zeros_like(mean)
-    axes = tuple(axis for axis in range(len(column.shape)) if not (along and axis == 1))
+    axes = tuple(other for other in range(rank) if axis is None or other != axis % rank)
     for _, values in column.chunks():
         low, high = min(low, float(values.min())), max(high, float(values.max()))
         fine = values.astype(np.float64)
