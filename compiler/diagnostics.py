@@ -49,6 +49,7 @@ class Code(Enum):
     D405 = "`expect` does not hold"
     O501 = "the objective and its networks or data fields do not fit"
     O502 = "settings that exclude each other, or that nothing comes of"
+    O503 = "a network cannot run one chunk of a sequence at a time"
     F601 = "the data does not hold what `fields` says"
     F602 = "a data file is missing, damaged or unreadable"
     F603 = "stored weights do not fit the networks"

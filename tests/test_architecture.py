@@ -24,6 +24,7 @@ LAYERS = (
     ("compiler/render.py", "compiler/excerpt.py", "compiler/formats.py", "compiler/fixes.py"),
     ("compiler/ir/",),
     ("compiler/ops/",),
+    ("compiler/streaming/",),
     ("compiler/objectives/",),
     ("compiler/language/",),
     ("compiler/plugins.py", "compiler/reference.py"),

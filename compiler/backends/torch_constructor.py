@@ -42,8 +42,7 @@ class Constructor(Expressions):
     def _signature(self) -> Iterator[str]:
         frame = self.defined.model
         entries = [Entry("self")]
-        networks = (*frame.networks, *frame.calls)
-        entries += [Entry(f"{local_name(name)}: nn.Module") for name in networks]
+        entries += [Entry(f"{local_name(name)}: nn.Module") for name in frame.needs()]
         for argument in self.defined.arguments.ordered():
             default = f" = {argument.default}" if argument.default is not None else ""
             entries.append(Entry(f"{argument.name}: {argument.annotation}{default}"))
@@ -58,6 +57,9 @@ class Constructor(Expressions):
             yield f"{_BODY}self.{attribute} = {name}"
         for name in map(local_name, frame.calls):
             yield f"{_BODY}self.{name} = {name}"
+        for name, part in frame.parts.items():
+            given = [Entry(local_name(needed)) for needed in part.needs()]
+            yield from fit(call(self.of[part].name, given), 2, prefix=f"self.{name} = ")
         for identity, make in frame.fields if not indexed else ():
             yield from self._field(identity, make)
         yield from self._inits()

@@ -114,8 +114,8 @@ class Forms:
     # Weights of other layers
 
     def owner(self, node: Node) -> Node:
-        """The layer that keeps what this one uses: itself unless it is a `share`."""
-        while node.shares:
+        """The layer of this graph that keeps what this one uses: itself unless it is a `share`."""
+        while node.shares and not node.network:
             shared = self.items[node.shares]
             assert isinstance(shared, Node)
             node = shared

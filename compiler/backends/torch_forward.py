@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from .torch_layout import INDENT, fit
+from .torch_layout import INDENT, WIDTH, fit
 from .torch_names import TAKEN, local_name
 from .torch_parts import Step, fill
 
@@ -94,7 +94,12 @@ class Body:
         text = self.text(step)
         prefix = "return "
         if not (returning and time == len(self.steps) - 1 and self.returns_last()):
-            prefix = ", ".join(self._name_outputs(time)) + " = "
+            names = self._name_outputs(time)
+            prefix = ", ".join(names) + " = "
+            if len(INDENT * self.depth + prefix) >= WIDTH - 1:  # no room for the right side
+                yield from (f"{INDENT * self.depth}(",)
+                yield from (f"{INDENT * (self.depth + 1)}{name}," for name in names)
+                prefix = ") = "
         yield from fit(text, self.depth, prefix=prefix, comment=step.comment)
 
     def _name_outputs(self, time: int) -> list[str]:

@@ -19,7 +19,8 @@ class Builder(LayerBuilder):
         """The frame of the whole graph."""
         root, graph = self.plan.root, self.plan.graph
         family = ("network", graph.name)
-        frame = Frame(family, class_name(graph.name), root, file=self.main)
+        name = class_name(graph.name.replace(".", "_"))
+        frame = Frame(family, name, root, file=self.main)
         frame.base = self.plan.base_class(root)
         place = Place(frame, "", {})
         for value in graph.inputs:

@@ -11,7 +11,7 @@ from .torch_forms import Borrowed, Item, below, last_id
 from .torch_names import local_name, prose
 from .torch_parts import Copy, Frame, Layer, Make, Step, Tensor, hole, number_hole
 from .torch_plan import Plan
-from .torch_ties import tied_call
+from .torch_ties import has_function, tied_call
 
 
 @dataclass
@@ -89,7 +89,7 @@ class LayerBuilder:
         given = [value for value in node.inputs if value]
         inputs = [place.keys[v.name] for v in (*given, *self.plan.sized[node.path])]
         numbers, plain = dict(self.plan.numbers[node.path]), False
-        if self.plan.is_tied(node):
+        if self._is_tied(node):
             text, numbers = self._tied(place, node, inputs)
         elif torch.expression is None:
             plain = not node.shares
@@ -111,15 +111,31 @@ class LayerBuilder:
             plain,
         )
 
+    def _is_tied(self, node: Node) -> bool:
+        """Whether it, or the layer of a network that it stands for, uses another layer's tensor."""
+        if not node.network:
+            return self.plan.is_tied(node)
+        plan = self.plans[node.network]
+        layer = plan.items[node.shares or ""]
+        assert isinstance(layer, Node)
+        return plan.is_tied(layer)
+
     def _module(self, place: Place, node: Node, inputs: list[str]) -> str:
-        return self.reach(place, Borrowed("module", self.plan.owner(node).path), inputs)
+        path = node.shares if node.network else self.plan.owner(node).path
+        assert path is not None
+        return self.reach(place, Borrowed("module", path, node.network), inputs)
 
     def _tied(self, place: Place, node: Node, inputs: list[str]) -> tuple[str, dict[str, object]]:
         """A call with tensors that other layers keep."""
         module = self.plan.torch[node.path].module
         assert module, f"{node.path}: nothing to apply tied tensors with"
         weights = {p.key: self._tensor(place, node, p.key, inputs) for p in node.declared()}
-        access = self.plan.access(place.base, node.path)
+        keeps_field = node.network and not has_function(module)
+        access = (
+            self._module(place, node, inputs)
+            if keeps_field
+            else self.plan.access(place.base, node.path)
+        )
         return tied_call(module, arguments(node), weights, access)
 
     def _tensor(self, place: Place, node: Node, key: str, inputs: list[str]) -> str:
@@ -146,9 +162,11 @@ class LayerBuilder:
             inputs.append(place.borrowed[wanted])
             return hole(len(inputs) - 1)
         assert wanted.network, f"{wanted.name} is not at hand"
-        if wanted.network not in place.frame.networks:
-            place.frame.networks.append(wanted.network)
-        start = f"self.{local_name(wanted.network)}[0]"
+        # A program holds its networks; another network must not count their tensors as its own.
+        held = place.frame.calls if self.plan.is_program else place.frame.networks
+        if wanted.network not in held:
+            held.append(wanted.network)
+        start = f"self.{local_name(wanted.network)}{'' if self.plan.is_program else '[0]'}"
         return _text(self.plans[wanted.network], "", wanted, start)
 
     def line(self, place: Place, span: Span | None) -> str:

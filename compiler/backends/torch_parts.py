@@ -160,7 +160,8 @@ class Frame:
     `{self}` for it) that follow the construction.
     is_chain: each item is a module that reads the one before it alone.
     base: what the class derives from. file: the name of the file that comments give lines of.
-    networks: other networks whose tensors are used here. calls: networks that a program calls.
+    networks: other networks whose tensors are used here. calls: networks that a program calls, or
+    whose layers it uses. parts: attribute -> a graph that a program calls and that is no network.
     """
 
     family: tuple[str, ...]
@@ -175,9 +176,15 @@ class Frame:
     helpers: list[Helper] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    parts: dict[str, Frame] = field(default_factory=dict)
     is_chain: bool = False
     base: str = "nn.Module"
     file: str = ""
+
+    def needs(self) -> list[str]:
+        """The networks that the constructor takes, each once."""
+        others = (name for part in self.parts.values() for name in part.needs())
+        return list(dict.fromkeys((*self.networks, *self.calls, *others)))
 
     def inner(self) -> list[Frame]:
         """The frames of the classes that this one makes instances of."""

@@ -13,7 +13,7 @@ from ..ops.sizes import size_text
 from .torch_frames import Builder
 from .torch_layers import Place, arguments, is_automatic
 from .torch_names import DTYPES, field_name, local_name
-from .torch_parts import Copy, Loop, Make, Port, Step, hole
+from .torch_parts import Copy, Frame, Loop, Make, Port, Step, hole
 from .torch_plan import Plan
 
 
@@ -21,6 +21,7 @@ class ProgramBuilder(Builder):
     """Builds the frame of a program.
 
     outputs: network -> its outputs; a program may call a pruned one that has fewer.
+    others: name of another graph that programs call -> its attribute and frame.
     """
 
     def __init__(
@@ -29,9 +30,10 @@ class ProgramBuilder(Builder):
         plans: Mapping[str, Plan],
         main: str,
         outputs: Mapping[str, tuple[str, ...]],
+        others: Mapping[str, tuple[str, Frame]] | None = None,
     ) -> None:
         super().__init__(plan, plans, main)
-        self.outputs = outputs
+        self.outputs, self.others = outputs, others or {}
 
     def put_node(self, place: Place, node: Node, copy: Copy | None) -> Make | None:
         if not isinstance(node.op, Call | LoopOp):
@@ -44,11 +46,9 @@ class ProgramBuilder(Builder):
 
     def _put_call(self, place: Place, node: Node, op: Call) -> None:
         """Call a network, which returns all its outputs though the program may read fewer."""
-        name, full = op.graph.name, self.outputs[op.graph.name]
-        if name not in place.frame.calls:
-            place.frame.calls.append(name)
+        attribute, full = self._called(place.frame, op.graph.name)
         inputs = tuple(place.keys[value.name] for value in node.inputs if value)
-        text = f"self.{local_name(name)}({', '.join(arguments(node))})"
+        text = f"self.{attribute}({', '.join(arguments(node))})"
         results = dict(zip(op.graph.outputs, node.outputs, strict=True))
         ports = full
         if len(full) > 1 and len(results) == 1:
@@ -61,9 +61,21 @@ class ProgramBuilder(Builder):
         automatic = is_automatic("call", node.path)
         place.frame.steps.append(Step(node.path, inputs, keys, text, automatic, ports))
 
+    def _called(self, frame: Frame, name: str) -> tuple[str, tuple[str, ...]]:
+        """The attribute that a called graph has in the program, and all its outputs."""
+        if name in self.others:
+            attribute, part = self.others[name]
+            frame.parts[attribute] = part
+            return attribute, tuple(part.results)
+        if name not in frame.calls:
+            frame.calls.append(name)
+        return local_name(name), self.outputs[name]
+
     def _loop(self, place: Place, node: Node, op: LoopOp) -> Step:
         prefix = f"{self.plan.prefix}.{node.path}" if self.plan.prefix else node.path
-        inner = ProgramBuilder(Plan(op.body, prefix), self.plans, self.main, self.outputs)
+        inner = ProgramBuilder(
+            Plan(op.body, prefix), self.plans, self.main, self.outputs, self.others
+        )
         body = Place(replace(place.frame, ports=[], steps=[]), "", {}, prefix=f"{prefix}/")
         ports = tuple(self._body_port(prefix, k, v) for k, v in enumerate(op.body.inputs))
         body.keys = {v.name: p.key for v, p in zip(op.body.inputs, ports, strict=True)}

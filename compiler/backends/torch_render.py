@@ -30,8 +30,8 @@ class Writer(Constructor):
     def __post_init__(self) -> None:
         self.frame = self.defined.model
         ids = {identity for identity, _ in self.frame.fields}
-        networks = {local_name(name) for name in (*self.frame.networks, *self.frame.calls)}
-        self._attributes = Names(ids | networks | MODULE_ATTRIBUTES)
+        networks = {local_name(name) for name in self.frame.needs()}
+        self._attributes = Names(ids | networks | self.frame.parts.keys() | MODULE_ATTRIBUTES)
 
     def lines(self) -> Iterator[str]:
         """The whole class."""

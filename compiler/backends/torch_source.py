@@ -22,15 +22,18 @@ they use, by name. In the order of the work:
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from textwrap import wrap
 
 from ..ir.graph import Graph
+from ..ir.structure import Call
 from ..ops.base import Helper
+from ..passes.rewriting import every_node
+from ..reserved import MODULE_ATTRIBUTES
 from .torch_classes import ClassDef, Classes
 from .torch_frames import Builder
 from .torch_layout import INDENT
-from .torch_names import IMPORTS, TAKEN, Names, class_name, field_name, literal, prose
+from .torch_names import IMPORTS, TAKEN, Names, class_name, field_name, literal, local_name, prose
 from .torch_parts import Frame
 from .torch_plan import Plan
 from .torch_programs import ProgramBuilder
@@ -76,16 +79,29 @@ class File:
             name: Builder(plan, self.plans, origin).network() for name, plan in self.plans.items()
         }
         outputs = {name: tuple(graph.outputs) for name, graph in graphs.items()}
+        self.others = self._others(programs, outputs)
         self.programs = {
-            name: ProgramBuilder(Plan(graph), self.plans, origin, outputs).network()
+            name: ProgramBuilder(Plan(graph), self.plans, origin, outputs, self.others).network()
             for name, graph in programs.items()
         }
+        parts = {name: frame for name, (_, frame) in self.others.items()}
         self.names = Names({*TAKEN, *(helper.name for helper in self._helpers())})
         self.classes = Classes(self.names)
         self.outputs: dict[Frame, str] = {}
-        for root in (self.networks, self.programs):
+        for root in (self.networks, parts, self.programs):
             self._name_outputs(root.values())
             self.classes.add(root.values())
+
+    def _others(
+        self, programs: Mapping[str, Graph], outputs: Mapping[str, tuple[str, ...]]
+    ) -> dict[str, tuple[str, Frame]]:
+        """The graphs that programs call and that are no networks: attribute and frame of each."""
+        attributes = Names({*TAKEN, *MODULE_ATTRIBUTES, *map(local_name, self.plans)})
+        found: dict[str, tuple[str, Frame]] = {}
+        for name, graph in _called(programs.values(), self.plans.keys()).items():
+            frame = ProgramBuilder(Plan(graph), self.plans, self.origin, outputs).network()
+            found[name] = attributes.fresh(local_name(name)), frame
+        return found
 
     def _name_outputs(self, roots: Iterable[Frame]) -> None:
         for frame in roots:
@@ -121,6 +137,9 @@ class File:
 
     def _class_title(self, defined: ClassDef) -> str:
         scope = defined.model.scope
+        if any(defined.model is frame for _, frame in self.others.values()):
+            network, _, part = defined.model.family[-1].rpartition(".")
+            return f"The {part} of network `{network}`."
         if scope.kind == "network":
             kind = "Program" if defined.model in self.programs.values() else "Network"
             return f"{kind} `{defined.model.family[-1]}`."
@@ -151,11 +170,25 @@ class File:
                 add(needed)
             found.setdefault(helper.name, helper)
 
-        for root in (*self.networks.values(), *self.programs.values()):
+        parts = (frame for _, frame in self.others.values())
+        for root in (*self.networks.values(), *parts, *self.programs.values()):
             for frame in _all(root):
                 for helper in frame.helpers:
                     add(helper)
         return list(found.values())
+
+
+def _called(programs: Iterable[Graph], networks: Collection[str]) -> dict[str, Graph]:
+    """The graphs that are called and are no networks, by name: the form with the most outputs."""
+    found: dict[str, Graph] = {}
+    for program in programs:
+        for node in every_node(program):
+            graph = node.op.graph if isinstance(node.op, Call) else None
+            if graph is None or graph.name in networks:
+                continue
+            known = found.get(graph.name, graph)
+            found[graph.name] = max(known, graph, key=lambda g: len(g.outputs))
+    return found
 
 
 def _all(frame: Frame) -> Iterator[Frame]:

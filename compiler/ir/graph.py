@@ -101,6 +101,7 @@ class Node:
     inputs: in the order of the operator's ports; None for an optional port that is not given.
     weights: parameter key -> the tensor that holds it. Its own tensors are at `path.key`.
     shares: the path of the layer whose weights these are, for `share`.
+    network: the network that holds that layer, where it is another graph than the node's own.
     """
 
     path: str
@@ -110,6 +111,7 @@ class Node:
     weights: Mapping[str, TensorRef] = field(default_factory=dict)
     shares: str | None = None
     span: Span | None = None
+    network: str | None = None
 
     @property
     def input_types(self) -> tuple[TensorType | None, ...]:
@@ -165,6 +167,8 @@ class Graph:
     """A network, a program or the body of a loop.
 
     root: the tree of scopes; None once a pass has changed the nodes.
+    time: the size along which it runs one chunk at a time; empty where it runs on the whole.
+    states: input -> the output that it becomes for the next chunk. Each begins as zeros.
     """
 
     name: str
@@ -172,6 +176,8 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: Mapping[str, Value]
     root: Scope | None = None
+    time: str = ""
+    states: Mapping[str, str] = field(default_factory=dict)
 
     def producers(self) -> dict[str, Node]:
         """Value name -> the node that makes it."""

@@ -23,12 +23,14 @@ from .base import (
 )
 from .checks import need_float
 from .linear import static_size
+from .streaming import same_axis
 
 
 class Elementwise(Op):
     """A function of each element: the output has the input's type."""
 
     rejects: ClassVar[Sequence[Reject]] = (Reject("{}", x="i64[B, 3]", code=Code.D401),)
+    stream_axis = same_axis
 
     def infer(self, x: TensorType) -> TensorType:
         need_float(self.name, x)

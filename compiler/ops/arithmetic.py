@@ -23,6 +23,7 @@ from .base import (
 )
 from .checks import need_axis, need_float, number_for
 from .linear import static_size
+from .streaming import one_axis, same_axis
 
 ONNX_DTYPES = {
     DType.F32: 1,
@@ -50,6 +51,7 @@ class Scale(Op):
     Source:  Touvron et al. 2021 (LayerScale), as in torchvision's ConvNeXt; ONNX Mul.
     """
 
+    stream_axis = same_axis
     init: float = attribute(default=1.0, main=True, doc="Every factor before training.")
     axis: int | None = attribute(
         default=None,
@@ -137,6 +139,7 @@ class Clamp(Op):
     Source:  torch.clamp; ONNX Clip.
     """
 
+    stream_axis = same_axis
     min: float | None = attribute(default=None, doc="The lower limit.")
     max: float | None = attribute(default=None, doc="The upper limit.")
 
@@ -193,6 +196,7 @@ class Identity(Op):
     Source:  torch.nn.Identity; ONNX Identity.
     """
 
+    stream_axis = same_axis
     examples = (
         Example("{}", x="f32[B, 8]", y="f32[B, 8]"),
         Example("{}", x="i64[B, T]", ranges={"x": (0, 9)}, y="i64[B, T]"),
@@ -218,6 +222,7 @@ class L2Normalize(Op):
     Source:  torch.nn.functional.normalize; ONNX ReduceL2, Max and Div.
     """
 
+    stream_axis = one_axis
     axis: int = attribute(default=1, main=True, doc="The axis, the batch counted as 0.")
     eps: float = attribute(default=1e-12, above=0, doc="The least length to divide by.")
 
@@ -265,6 +270,7 @@ class Cast(Op):
     Source:  torch.Tensor.to; ONNX Cast.
     """
 
+    stream_axis = same_axis
     dtype: str = attribute(
         main=True, choices=tuple(SPEC_DTYPES), doc="The element type, by numpy's name."
     )

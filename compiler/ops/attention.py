@@ -11,9 +11,10 @@ from ..ir.graph import Parameter
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType, elements
 from .agreement import disagreement, mismatches
-from .attention_onnx import Attention, attend, project, without_padding
-from .attention_torch import CROSS_ATTENTION, SELF_ATTENTION, SELF_ATTENTION_2D
+from .attention_onnx import Attention, attend, attend_to_cache, project, without_padding
+from .attention_torch import CACHED_ATTENTION, CROSS_ATTENTION, SELF_ATTENTION, SELF_ATTENTION_2D
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
@@ -23,6 +24,8 @@ from .base import (
     Port,
     Refusal,
     Reject,
+    Streamed,
+    Streamer,
     Torch,
     attribute,
     register,
@@ -30,6 +33,7 @@ from .base import (
 from .checks import need_float, need_integers, need_rank
 from .linear import static_size
 from .sizes import reshaped
+from .streaming import OF_WHOLE, all_steps, stays, unstreamable
 from .weights import Init
 
 LENGTHS = Port("lengths", optional=True)
@@ -109,6 +113,53 @@ def attention_flops(batch: Dim, queries: Dim, keys: Dim, channels: int) -> Dim:
     return 4 * batch * queries * keys * channels
 
 
+class CachedAttention(MultiHead):
+    """Causal self-attention of a chunk to itself and to the steps before it.
+
+    Inputs:  x: f32[B, T, C]
+             keys, values: f32[B, N, C] of the steps before, in its first `seen` places
+             seen: i64[]; seen + T is at most N
+    Outputs: y: f32[B, T, C]
+             keys, values: f32[B, N, C], with those of the chunk behind
+    Errors:  torch and ONNX Runtime report an index outside the cache where seen + T exceeds N.
+    Source:  as SelfAttention; ONNX ScatterElements and Slice.
+    """
+
+    name = "cached_attention"
+    ports = (Port("x"), Port("keys"), Port("values"), Port("seen"))
+
+    def output_ports(self) -> tuple[str, ...]:
+        return ("y", "keys", "values")
+
+    def infer(
+        self, x: TensorType, keys: TensorType, values: TensorType, seen: TensorType
+    ) -> tuple[TensorType, ...]:
+        return x, keys, values
+
+    def parameters(self, x: TensorType, *more: TensorType) -> tuple[Parameter, ...]:
+        channels = self._channels(x, 2)
+        return self._with_out(channels, ("in_proj_weight", 3 * channels, channels))
+
+    def flops(self, x: TensorType, keys: TensorType, *more: TensorType) -> Dim:
+        channels, (batch, places, _) = self._channels(x, 2), x.shape
+        projections = 8 * elements(x.shape) * channels
+        return projections + attention_flops(batch, places, keys.shape[1], channels)
+
+    def torch(self, x: TensorType, *more: TensorType) -> Torch:
+        text = "attend_to_cache({self}, {x}, {keys}, {values}, {seen})"
+        return Torch(expression=text, helper=CACHED_ATTENTION)
+
+    def onnx(
+        self, e: Emitter, x: Handle, keys: Handle, values: Handle, seen: Handle
+    ) -> tuple[Handle, ...]:
+        assert e.inputs[0] is not None
+        channels, places = self._channels(e.inputs[0], 2), e.inputs[0].shape[1]
+        packed = project(e, x, "in_proj_weight", "in_proj_bias" if self.bias else None)
+        queries, *new = e.op_n("Split", 3, packed, e.ints([channels] * 3), axis=-1)
+        shape = Attention(self.heads, channels, places, self.bias, causal=True)
+        return attend_to_cache(e, shape, queries, new, (keys, values), seen)
+
+
 @register
 class SelfAttention(MultiHead):
     """Let every position of a sequence look at every other: softmax(q k^T / sqrt(d)) v.
@@ -131,6 +182,12 @@ class SelfAttention(MultiHead):
     examples = (
         Example("{heads: 2}", x="f32[B, T, 8]", y="f32[B, T, 8]"),
         Example("{heads: 4, causal: true}", x="f32[B, T, 8]", y="f32[B, T, 8]"),
+        Example(
+            "{heads: 2, causal: true, bias: false}",
+            bounds={"T": (1, 12)},
+            x="f32[B, T, 4]",
+            y="f32[B, T, 4]",
+        ),
         Example("{heads: 1, bias: false}", x="f32[B, 5, 4]", y="f32[B, 5, 4]"),
         Example("{heads: 2, causal: true}", x="f32[B, 5, 4]", y="f32[B, 5, 4]"),
         Example(
@@ -173,6 +230,29 @@ class SelfAttention(MultiHead):
         channels, (batch, places, _) = self._channels(x, 2), x.shape
         projections = 8 * elements(x.shape) * channels
         return projections + attention_flops(batch, places, places, channels)
+
+    def stream(
+        self, s: Streamer, x: Streamed, lengths: Streamed | None = None
+    ) -> tuple[Streamed, ...]:
+        """The keys and values of all steps are kept."""
+        if lengths is not None:
+            raise unstreamable(OF_WHOLE)
+        if not self.causal:
+            raise unstreamable("looks at later steps", "`causal: true` lets no step do so")
+        if s.longest is None:
+            raise unstreamable(
+                f"keeps all steps, of which `{s.time}` has no maximum",
+                f"declare `dims: {{{s.time}: {{max: 512}}}}`",
+            )
+        if s.tied:
+            raise unstreamable("has weights that are tied to another layer's")
+        cache = x.value.type.with_axis(1, s.longest)
+        before = [s.state(name, cache) for name in ("keys", "values")]
+        given = {name: getattr(self, name) for name in MultiHead.attributes}
+        y, keys, values = s.apply(CachedAttention(**given), x.value, *before, s.seen())
+        s.keep("keys", keys)
+        s.keep("values", values)
+        return (Streamed(y, 1),)
 
     def torch(self, x: TensorType, lengths: TensorType | None = None) -> Torch:
         return self._torch(SELF_ATTENTION, (self._channels(x, 2), self.heads), causal=self.causal)
@@ -265,6 +345,13 @@ class CrossAttention(MultiHead):
         projections = 4 * (elements(x.shape) + elements(context.shape)) * channels
         return projections + attention_flops(batch, queries, keys, channels)
 
+    def stream_axis(
+        self, axes: Axes, x: TensorType, context: TensorType, lengths: TensorType | None = None
+    ) -> int:
+        if axes[1] is not None:
+            raise unstreamable("looks at all steps of its context")
+        return stays(axes, what="")
+
     def torch(self, x: TensorType, context: TensorType, lengths: TensorType | None = None) -> Torch:
         channels, width = self._sizes(x, context)
         return self._torch(CROSS_ATTENTION, (channels, width, self.heads))
@@ -306,6 +393,7 @@ class SelfAttention2d(MultiHead):
         doc="In how many parts of the channels attention is computed.",
     )
 
+    stream_axis = all_steps
     examples = (
         Example("{heads: 2}", x="f32[B, 8, H, W]", y="f32[B, 8, H, W]"),
         Example("{}", x="f32[B, 4, 3, 5]", y="f32[B, 4, 3, 5]"),

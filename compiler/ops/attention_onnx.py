@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..ir.dims import Dim
 from ..ir.shapes import DType
 from .arithmetic import ONNX_DTYPES
@@ -71,6 +73,43 @@ def attend(e: Emitter, shape: Attention, parts: Sequence[Handle], lengths: Handl
     parts: queries [B, T, C], keys and values [B, S, C], numbers in the padding too.
     Returns: [B, T, C].
     """
+    return _mixed(e, shape, parts, _allowed(e, shape, lengths))
+
+
+def attend_to_cache(
+    e: Emitter,
+    shape: Attention,
+    queries: Handle,
+    new: Sequence[Handle],
+    caches: Sequence[Handle],
+    seen: Handle,
+) -> tuple[Handle, ...]:
+    """Causal attention of a chunk to itself and to the `seen` steps before it.
+
+    Args:
+        shape: of the chunk alone. queries: [B, T, C]. seen: i64[].
+        new: keys and values [B, T, C] of the chunk. caches: those of all steps, [B, N, C].
+    Returns: [B, T, C], and the caches with the new keys and values in them.
+    """
+    first = e.op("Unsqueeze", seen, e.ints([0]))
+    places = e.op("Add", positions(e, shape.keys), first)
+    rows = e.op("Unsqueeze", places, e.ints([0, 2]))
+    rows = e.op("Expand", rows, e.op("Shape", new[0]))
+    # Scattering refuses a place outside the cache; a mask would pass over it in silence.
+    caches = [
+        e.op("ScatterElements", cache, rows, part, axis=1)
+        for cache, part in zip(caches, new, strict=True)
+    ]
+    end = e.op("Add", first, e.sizes([shape.keys]))
+    known = [e.op("Slice", cache, e.ints([0]), end, e.ints([1])) for cache in caches]
+    every = e.op(
+        "Range", e.array(np.int64(0)), e.op("Squeeze", end, e.ints([0])), e.array(np.int64(1))
+    )
+    allowed = e.op("LessOrEqual", every, e.op("Unsqueeze", places, e.ints([1])))
+    return _mixed(e, shape, (queries, *known), allowed), *caches
+
+
+def _mixed(e: Emitter, shape: Attention, parts: Sequence[Handle], allowed: Handle | None) -> Handle:
     depth = shape.channels // shape.heads
     apart = e.ints([0, 0, shape.heads, depth])
     queries, keys, values = (e.op("Reshape", part, apart) for part in parts)
@@ -80,7 +119,6 @@ def attend(e: Emitter, shape: Attention, parts: Sequence[Handle], lengths: Handl
         e.op("Transpose", scaled, perm=[0, 2, 1, 3]),
         e.op("Transpose", keys, perm=[0, 2, 3, 1]),
     )
-    allowed = _allowed(e, shape, lengths)
     if allowed is not None:
         scores = e.op("Where", allowed, scores, e.scalar(-math.inf))
     mixed = e.op(
@@ -109,8 +147,6 @@ def _allowed(e: Emitter, shape: Attention, lengths: Handle | None) -> Handle | N
 
 def positions(e: Emitter, count: Dim) -> Handle:
     """i64[S]: 0, 1, ..., S - 1."""
-    import numpy as np
-
     if isinstance(count, int):
         return e.ints(range(count))
     end = e.op("Squeeze", e.sizes([count]), e.ints([0]))

@@ -109,6 +109,22 @@ LENGTH_MASK = Helper(
     return mask & (positions <= positions[:, None]) if causal else mask
 ''',
 )
+CACHED_ATTENTION = Helper(
+    "attend_to_cache",
+    '''def attend_to_cache(layer, x, keys, values, seen):
+    """Causal attention of x [B, T, C] to itself and to the `seen` steps before it.
+
+    keys, values: [B, N, C] of these steps; returned with those of x behind them.
+    """
+    q, k, v = F.linear(x, layer.in_proj_weight, layer.in_proj_bias).chunk(3, dim=-1)
+    places = seen + torch.arange(x.shape[1], device=x.device)
+    keys, values = keys.index_copy(1, places, k), values.index_copy(1, places, v)
+    mask = torch.arange(keys.shape[1], device=x.device) <= places[:, None]
+    q, k, v = (part.unflatten(-1, (layer.heads, -1)).transpose(1, 2) for part in (q, keys, values))
+    y = F.scaled_dot_product_attention(q, k, v, mask)
+    return layer.out_proj(y.transpose(1, 2).flatten(2)), keys, values
+''',
+)
 SELF_ATTENTION = Helper("SelfAttention", _SELF, (IS_PADDING, LENGTH_MASK))
 CROSS_ATTENTION = Helper("CrossAttention", _CROSS, (IS_PADDING, LENGTH_MASK))
 SELF_ATTENTION_2D = Helper("SelfAttention2d", _SELF_2D, (SELF_ATTENTION,))

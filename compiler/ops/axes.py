@@ -8,6 +8,7 @@ from ..diagnostics import Code
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
@@ -22,6 +23,7 @@ from .base import (
     register,
 )
 from .checks import need_axis, need_batch
+from .streaming import stays, without
 
 PERMUTE = Helper(
     "Permute",
@@ -93,6 +95,9 @@ class Permute(Op):
     def window(self, x: TensorType) -> Window | None:
         return moved_window(self.axes)
 
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        return self.axes.index(stays(axes, what=""))
+
     def torch(self, x: TensorType) -> Torch:
         return Torch(
             module=Construct("Permute", self.axes),
@@ -139,6 +144,9 @@ class Transpose(Op):
     def window(self, x: TensorType) -> Window | None:
         return moved_window(self._order(x))
 
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        return self._order(x).index(stays(axes, what=""))
+
     def torch(self, x: TensorType) -> Torch:
         return Torch(expression=f"{{x}}.transpose({self.axes[0]}, {self.axes[1]})")
 
@@ -180,6 +188,9 @@ class Squeeze(Op):
             )
         return x.with_shape(x.shape[:axis] + x.shape[axis + 1 :])
 
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        return without(stays(axes, what=""), [need_axis(self.name, x, self.axis)])
+
     def torch(self, x: TensorType) -> Torch:
         return Torch(expression=f"{{x}}.squeeze({self.axis})")
 
@@ -216,6 +227,10 @@ class Unsqueeze(Op):
         need_batch(self.name, x)
         axis = need_axis(self.name, x, self.axis, rank=x.rank + 1)
         return x.with_shape((*x.shape[:axis], 1, *x.shape[axis:]))
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        axis = stays(axes, what="")
+        return axis + (need_axis(self.name, x, self.axis, rank=x.rank + 1) <= axis)
 
     def torch(self, x: TensorType) -> Torch:
         return Torch(expression=f"{{x}}.unsqueeze({self.axis})")

@@ -7,6 +7,8 @@ A subclass declares its arguments with `attribute`, its `ports`, and small metho
     flops(x, ...)      floating-point operations, a multiply-add counted as two
     torch(x, ...)      how PyTorch writes it: a `Torch`
     onnx(e, x, ...)    emits ONNX nodes through the `Emitter` e and returns the result
+    stream_axis(axes, x, ...)  where time is in the output, if each step is treated by itself; an
+                       operator that keeps a state from chunk to chunk has `stream` instead
 
 Inputs arrive by position in the order of `ports`; an optional port that is not wired is None, and
 a variadic port passes any number. `infer` raises `Refusal` where it can't serve a type.
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_tr
 
 from ..diagnostics import Code
 from ..ir.dims import Dim, Symbol
-from ..ir.graph import Parameter
+from ..ir.graph import Parameter, Value
 from ..ir.shapes import TensorType
 
 Size = Dim
@@ -225,6 +227,63 @@ class Emitter(Protocol):
         """i64[N] of sizes that may be symbolic: a constant, or computed from the graph's inputs."""
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """A value of a graph that runs one chunk of a sequence at a time.
+
+    axis: the axis of time; None where the value has none.
+    settled: a value without time is the same whatever has been seen. One that is not, such as a
+        final state, tells of all steps so far.
+    """
+
+    value: Value
+    axis: int | None = None
+    settled: bool = True
+
+
+def value_of(x: Streamed | None) -> Value | None:
+    """The value alone; None for an optional port that is not wired."""
+    return None if x is None else x.value
+
+
+Axes = tuple[int | None, ...]
+"""The axis of time in each input; None where it has none."""
+
+
+class Streamer(Protocol):
+    """What an operator's `stream` method builds with; streaming/stepper.py implements it."""
+
+    @property
+    def time(self) -> Dim:
+        """The size of a chunk: a symbol."""
+
+    @property
+    def longest(self) -> int | None:
+        """The most steps that a sequence may have, all chunks together."""
+
+    @property
+    def tied(self) -> bool:
+        """Whether the layer uses a tensor that is stored elsewhere, other than by `share`."""
+
+    def each_step(self, op: Op, *inputs: Streamed | None) -> tuple[Streamed, ...]:
+        """Apply an operator that treats each step by itself, as its `stream_axis` says."""
+
+    def apply(self, op: Op, *inputs: Value | None) -> tuple[Value, ...]:
+        """Apply an operator with the layer's tensors and module, in its place."""
+
+    def add(self, name: str, op: Op, *inputs: Value | None) -> Value:
+        """Apply an operator without tensors beside the layer."""
+
+    def state(self, name: str, kind: TensorType) -> Value:
+        """A state of the layer, as the chunk before left it; it begins as zeros."""
+
+    def keep(self, name: str, value: Value) -> None:
+        """What the state of this name is behind the chunk."""
+
+    def seen(self) -> Value:
+        """i64[]: how many steps came before this chunk."""
+
+
 Window = tuple[tuple[int, Fraction], ...]
 """Per spatial axis: how many input elements one output sees, and the step in input elements."""
 
@@ -241,6 +300,9 @@ class Op:
     family: ClassVar[str] = ""
     """The heading in the operator reference: the last part of the module's name."""
 
+    reads_time: ClassVar[bool] = False
+    """Whether arguments may hold the length of a sequence where it runs one chunk at a time."""
+
     tolerance: ClassVar[float] = 1e-5
     """How far torch and ONNX Runtime may differ, relative to the largest output."""
 
@@ -251,6 +313,8 @@ class Op:
         parameters: ClassVar[Callable[..., tuple[Parameter, ...]]]
         flops: ClassVar[Callable[..., Dim]]
         window: ClassVar[Callable[..., Window | None]]
+        stream: ClassVar[Callable[..., tuple[Streamed, ...]]]
+        stream_axis: ClassVar[Callable[..., int | None]]
     else:
 
         def parameters(self, *inputs: TensorType) -> tuple[Parameter, ...]:
@@ -264,6 +328,22 @@ class Op:
         def window(self, *inputs: TensorType) -> Window | None:
             """() where an output element sees its own place alone; None where it sees all."""
             return ()
+
+        def stream(self, s: Streamer, *inputs: Streamed | None) -> tuple[Streamed, ...]:
+            """The outputs for one chunk of a sequence: each step by itself, unless overridden.
+
+            Raises: Refusal: O503: it can't run one chunk at a time; the message says why.
+            """
+            return s.each_step(self, *inputs)
+
+        def stream_axis(self, axes: Axes, *inputs: TensorType | None) -> int | None:
+            """The axis of time in the outputs, where each step is treated by itself.
+
+            axes: the axis of time in each input, None where an input has none.
+            Returns: None where the outputs are of the last step alone.
+            Raises: Refusal: O503: a step's output depends on other steps.
+            """
+            raise Refusal(Code.O503, "it has no rule to run one chunk at a time")
 
     def reads_values(self, *inputs: TensorType | None) -> bool:
         """Whether torch reads numbers of an input, such as lengths, on the CPU to go on."""

@@ -12,12 +12,15 @@ from ..ir.dims import Dim
 from ..ir.graph import Parameter
 from ..ir.shapes import TensorType, elements
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
     Handle,
     Refusal,
     Reject,
+    Streamed,
+    Streamer,
     Torch,
     Window,
     attribute,
@@ -25,6 +28,8 @@ from .base import (
 )
 from .causal_convolution import causal_conv1d
 from .linear import static_size
+from .merge import Concat
+from .slicing import Slice
 from .spatial import Spatial, compact, onnx_pads, require_rank, require_size
 from .spectral import (
     RESTART,
@@ -34,6 +39,7 @@ from .spectral import (
     spectral_module,
     spectral_weight,
 )
+from .streaming import stays, unstreamable
 from .weights import Init
 
 KERNEL = "Size of the kernel, one number or one per axis."
@@ -153,6 +159,9 @@ class Kernel(Spatial):
 class Convolution(Kernel):
     """A convolution over `axes` spatial axes."""
 
+    _hint: ClassVar[str] = ""
+    """What makes it see no later step."""
+
     def check(self) -> None:
         even = next((k for k in self.kernel if k % 2 == 0), None)
         if self.padding is None and even is not None:
@@ -196,6 +205,17 @@ class Convolution(Kernel):
     def window(self, x: TensorType) -> Window:
         return tuple((self._extent(a), Fraction(self.stride[a])) for a in range(self.axes))
 
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        axis = stays(axes, what="")
+        self._need_every_step(axis - 2)
+        if self.kernel[axis - 2] > 1 or self._added(axis - 2):
+            raise unstreamable(f"sees later steps with kernel {self.kernel[axis - 2]}", self._hint)
+        return axis
+
+    def _need_every_step(self, axis: int) -> None:
+        if self.stride[axis] > 1:
+            raise unstreamable(f"skips steps with stride {self.stride[axis]}")
+
     def onnx(self, e: Emitter, x: Handle) -> Handle:
         bias = e.weight("bias") if self.bias else None
         return e.op("Conv", x, self._weight(e), bias, **self._onnx_attributes())
@@ -221,8 +241,10 @@ class Conv1d(Convolution):
     )
 
     axes = 1
+    _hint = "`causal: true` lets no output see a later step"
     examples = (
         Example("{channels: 6, kernel: 3}", x="f32[B, 4, T]", y="f32[B, 6, T]"),
+        Example("{channels: 3, kernel: 1, bias: false}", x="f32[B, 4, T]", y="f32[B, 3, T]"),
         Example(
             "{channels: 4, kernel: 2, stride: 2, padding: 0, groups: 2, bias: false}",
             x="f32[B, 4, 9]",
@@ -286,9 +308,33 @@ class Conv1d(Convolution):
         helper = causal_conv1d(usual.helper)
         return replace(usual, module=replace(usual.module, function=helper.name), helper=helper)
 
+    def stream(self, s: Streamer, x: Streamed) -> tuple[Streamed, ...]:
+        """A causal one keeps its last inputs, which stand before the next chunk."""
+        kept = self._extent(0) - 1
+        if not self.causal or not kept:
+            return s.each_step(self, x)
+        self._need_every_step(0)
+        if self.weight_norm and s.tied:
+            raise unstreamable("has a normalised weight that is tied to another layer's")
+        past = s.state("past", x.value.type.with_axis(2, kept))
+        joined = s.add("joined", Concat(axis=2), past, x.value)
+        s.keep("past", s.add("past", Slice(axis=2, start=-kept), joined))
+        given = {name: getattr(self, name) for name in self.attributes}
+        (y,) = s.apply(_Unpadded(**{**given, "causal": False, "padding": (0,)}), joined)
+        return (Streamed(y, 2),)
+
     def _onnx_attributes(self) -> dict[str, Any]:
         both = super()._onnx_attributes()
         return {**both, "pads": onnx_pads([self._added(0)], [0])} if self.causal else both
+
+
+class _Unpadded(Conv1d):
+    """What a causal convolution does behind the inputs that stand before the chunk."""
+
+    def torch(self, x: TensorType) -> Torch:
+        usual = Conv1d(**{name: getattr(self, name) for name in self.attributes}).torch(x)
+        assert usual.module
+        return replace(usual, expression=f"{usual.module.function}.forward({{self}}, {{x}})")
 
 
 @register
@@ -312,6 +358,7 @@ class Conv2d(Convolution):
             x="f32[B, 3, H, W]",
             y="f32[B, 6, (H - 1) // 2 + 1, W]",
         ),
+        Example("{channels: 2, kernel: [1, 3]}", x="f32[B, 3, T, 4]", y="f32[B, 2, T, 4]"),
         Example(
             "{channels: 8, kernel: 3, stride: 2, dilation: 2, groups: 4}",
             x="f32[B, 4, 9, 8]",
@@ -359,6 +406,7 @@ class Conv3d(Convolution):
             x="f32[B, 2, T, 6, 6]",
             y="f32[B, 4, T, 3, 3]",
         ),
+        Example("{channels: 2, kernel: [1, 3, 3]}", x="f32[B, 2, T, 4, 4]", y="f32[B, 2, T, 4, 4]"),
         Example(
             "{channels: 2, kernel: 2, padding: [0, 1, 1], weight_norm: spectral}",
             x="f32[B, 2, 4, 4, 4]",

@@ -8,7 +8,9 @@ from ..ir.graph import Parameter
 from ..ir.proofs import at_least
 from ..ir.shapes import DType, TensorType, elements
 from .arithmetic import ONNX_DTYPES
+from .attention_onnx import positions
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
@@ -18,12 +20,15 @@ from .base import (
     Port,
     Refusal,
     Reject,
+    Streamed,
+    Streamer,
     Torch,
     attribute,
     register,
 )
 from .checks import INTEGERS, need_axis, need_float, need_integers
 from .linear import static_size
+from .streaming import same_axis, unstreamable
 from .weights import Init
 
 
@@ -38,6 +43,7 @@ class Embedding(Op):
              ONNX Runtime when they are looked up.
     """
 
+    stream_axis = same_axis
     size: int = attribute(minimum=1, doc="How many different ids there are.")
     dim: int = attribute(minimum=1, doc="Size of each vector.")
     pad_id: int | None = attribute(
@@ -123,6 +129,11 @@ class OneHot(Op):
         axis = self._place(x)
         return TensorType(DType.F32, (*x.shape[:axis], self.classes, *x.shape[axis:]))
 
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        (axis,) = axes
+        assert axis is not None
+        return axis + (self._place(x) <= axis)
+
     def _place(self, x: TensorType) -> int:
         return need_axis(self.name, x, self.axis, rank=x.rank + 1)
 
@@ -144,8 +155,28 @@ class OneHot(Op):
         return e.op("OneHot", ids, e.ints([self.classes]), zero_and_one, axis=self.axis)
 
 
+class Positions(Op):
+    """A table of vectors, one for each position along an axis."""
+
+    length: int = attribute(main=True, minimum=1, doc="The largest number of positions.")
+    axis: int = attribute(default=1, doc="The axis of the positions, the batch counted as 0.")
+    init: Init | None = attribute(
+        default=None, doc="How the table starts; normal with std 0.02 unless given."
+    )
+
+    def parameters(self, x: TensorType, *more: TensorType) -> tuple[Parameter, ...]:
+        return (Parameter("", (self.length, static_size(self.name, x, -1))),)
+
+    def flops(self, x: TensorType, *more: TensorType) -> Dim:
+        return elements(x.shape)
+
+    def _between(self, x: TensorType) -> int:
+        """How many axes stand between the positions and the features."""
+        return x.rank - 2 - need_axis(self.name, x, self.axis)
+
+
 @register
-class PositionEmbedding(Op):
+class PositionEmbedding(Positions):
     """Add a learned vector for each position along an axis.
 
     The table is one tensor [length, C] at the layer's own path; a shorter input takes its first
@@ -158,12 +189,6 @@ class PositionEmbedding(Op):
              size is symbolic.
     Source:  Gehring et al. 2017, section 3.1; ONNX Slice and Add.
     """
-
-    length: int = attribute(main=True, minimum=1, doc="The largest number of positions.")
-    axis: int = attribute(default=1, doc="The axis of the positions, the batch counted as 0.")
-    init: Init | None = attribute(
-        default=None, doc="How the table starts; normal with std 0.02 unless given."
-    )
 
     examples = (
         Example("{length: 6}", x="f32[B, 6, 4]", y="f32[B, 6, 4]"),
@@ -206,16 +231,6 @@ class PositionEmbedding(Op):
             else f"make `length` at least {size}",
         )
 
-    def parameters(self, x: TensorType) -> tuple[Parameter, ...]:
-        return (Parameter("", (self.length, static_size(self.name, x, -1))),)
-
-    def flops(self, x: TensorType) -> Dim:
-        return elements(x.shape)
-
-    def _between(self, x: TensorType) -> int:
-        """How many axes stand between the positions and the features."""
-        return x.rank - 2 - need_axis(self.name, x, self.axis)
-
     def torch(self, x: TensorType) -> Torch:
         axis, between = need_axis(self.name, x, self.axis), self._between(x)
         whole = x.shape[axis] == self.length
@@ -228,6 +243,18 @@ class PositionEmbedding(Op):
             init=(init.statement("{self}"),),
         )
 
+    stream_axis = same_axis
+
+    def stream(self, s: Streamer, x: Streamed) -> tuple[Streamed, ...]:
+        """Positions are counted on from chunk to chunk."""
+        if need_axis(self.name, x.value.type, self.axis) != x.axis:
+            return s.each_step(self, x)
+        if s.tied:
+            raise unstreamable("has a table that is tied to another layer's")
+        given = {name: getattr(self, name) for name in self.attributes}
+        (y,) = s.apply(PositionsFrom(**given), x.value, s.seen())
+        return (Streamed(y, x.axis),)
+
     def onnx(self, e: Emitter, x: Handle) -> Handle:
         (given,) = e.inputs
         assert given is not None
@@ -238,6 +265,41 @@ class PositionEmbedding(Op):
         if between:
             table = e.op("Unsqueeze", table, e.ints(range(1, between + 1)))
         return e.op("Add", x, table)
+
+
+ROWS_FROM = Helper(
+    "rows_from",
+    '''def rows_from(table, first, count):
+    """`count` rows of a table from `first` on, an i64[]; a row beyond its end is an error."""
+    return table[first + torch.arange(count, device=table.device)]
+''',
+)
+
+
+class PositionsFrom(Positions):
+    """The same from a position on, seen: i64[]; one beyond the table is an error at run time."""
+
+    name = "position_embedding"
+    ports = (Port("x"), Port("seen"))
+
+    def infer(self, x: TensorType, seen: TensorType) -> TensorType:
+        return x
+
+    def torch(self, x: TensorType, seen: TensorType) -> Torch:
+        axis, between = need_axis(self.name, x, self.axis), self._between(x)
+        rows = f"rows_from({{self}}, {{seen}}, {{x}}.shape[{axis}])"
+        index = f"[:{', None' * between}]" if between else ""
+        return Torch(expression=f"{{x}} + {rows}{index}", helper=ROWS_FROM)
+
+    def onnx(self, e: Emitter, x: Handle, seen: Handle) -> Handle:
+        given = e.inputs[0]
+        assert given is not None
+        size, between = given.shape[need_axis(self.name, given, self.axis)], self._between(given)
+        places = e.op("Add", positions(e, size), seen)
+        rows = e.op("Gather", e.weight(""), places, axis=0)
+        if between:
+            rows = e.op("Unsqueeze", rows, e.ints(range(1, between + 1)))
+        return e.op("Add", x, rows)
 
 
 SINUSOIDAL = Helper(
@@ -273,6 +335,7 @@ class SinusoidalEmbedding(Op):
              and divides by h - 1); ONNX Mul, Cos, Sin and Concat.
     """
 
+    stream_axis = same_axis
     dim: int = attribute(main=True, minimum=2, doc="Size of the vector, an even number.")
     max_period: float = attribute(
         default=10000.0, above=1, doc="The largest period is a little below 2 pi times this."

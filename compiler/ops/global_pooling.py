@@ -22,6 +22,7 @@ from .base import (
 )
 from .checks import need_float
 from .spatial import Spatial, compact, require_rank
+from .streaming import all_steps
 
 
 @register
@@ -39,6 +40,7 @@ class AdaptiveAvgPool2d(Spatial):
     """
 
     axes = 2
+    stream_axis = all_steps
     size: tuple[int, ...] = attribute(
         main=True, spread=2, minimum=1, doc="Size of the output, one number or one per axis."
     )
@@ -131,6 +133,8 @@ def _window_weights(size: int, wanted: int) -> Any:
 
 class GlobalPooling(Op):
     """Every axis behind the channels reduced away."""
+
+    stream_axis = all_steps
 
     def infer(self, x: TensorType) -> TensorType:
         need_float(self.name, x)

@@ -22,6 +22,7 @@ from .base import (
 from .checks import need_axis, need_float
 from .linear import static_size
 from .normalization import EPS, Normalization, differing, first_input, input_size
+from .streaming import one_axis
 
 F32_EPSILON = 2.0**-23
 """What torch's RMSNorm adds to the mean square of float32."""
@@ -30,6 +31,7 @@ F32_EPSILON = 2.0**-23
 class _AxisNorm(Normalization):
     """Normalisation of each position over one axis."""
 
+    stream_axis = one_axis
     axis: int = attribute(
         default=-1, doc="The axis to normalise over: -1 is the last, 1 the channels of an image."
     )

@@ -27,6 +27,7 @@ from .spectral import (
     spectral_module,
     spectral_weight,
 )
+from .streaming import same_axis
 from .weights import Init
 
 
@@ -62,6 +63,7 @@ class Linear(Op):
     Source:  torch.nn.Linear; ONNX Gemm for two axes, MatMul + Add for more.
     """
 
+    stream_axis = same_axis
     features: int = attribute(main=True, minimum=1, doc="Size of the last output axis.")
     bias: bool = attribute(default=True, doc="Add a learned offset.")
     init: Init | None = attribute(default=None, doc="How the weight starts.")

@@ -10,8 +10,21 @@ from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.shapes import DType, TensorType, elements
 from .agreement import broadcast, disagreement, listing, mismatches, need_one_dtype
-from .base import Emitter, Example, Handle, Op, Port, Refusal, Reject, Torch, attribute, register
+from .base import (
+    Axes,
+    Emitter,
+    Example,
+    Handle,
+    Op,
+    Port,
+    Refusal,
+    Reject,
+    Torch,
+    attribute,
+    register,
+)
 from .checks import need_axis, need_float, number_for
+from .streaming import stays, unstreamable
 
 ARITHMETIC_EXAMPLES = (
     Example("{}", inputs=["f32[B, 8]", "f32[B, 8]"], y="f32[B, 8]"),
@@ -120,6 +133,13 @@ class Arithmetic(Op):
 
     def flops(self, *inputs: TensorType) -> Dim:
         return elements(self.infer(*inputs).shape) * max(len(inputs) - 1, 1)
+
+    def stream_axis(self, axes: Axes, *inputs: TensorType) -> int:
+        pairs = zip(axes, inputs, strict=True)
+        from_end = {axis - x.rank for axis, x in pairs if axis is not None}
+        if len(from_end) > 1:
+            raise unstreamable("compares each step with others")
+        return self.infer(*inputs).rank + from_end.pop()
 
     def torch(self, *inputs: TensorType) -> Torch:
         if self.value is None:
@@ -270,11 +290,22 @@ class Concat(Op):
                 wrong,
             )
 
+    def stream_axis(self, axes: Axes, *inputs: TensorType) -> int:
+        return stays(axes, need_axis(self.name, inputs[0], self.axis), what="joins")
+
     def torch(self, *inputs: TensorType) -> Torch:
         return Torch(expression="torch.cat([{inputs}], dim={axis})", numbers={"axis": self.axis})
 
     def onnx(self, e: Emitter, *inputs: Handle) -> Handle:
         return e.op("Concat", *inputs, axis=self.axis)
+
+
+def _product_axis(left: int | None, right: int | None) -> int | None:
+    """The axis of time in a product, all counted from the end."""
+    summed = left == -1 or right == -2
+    if summed or (left is not None and right is not None and (left != right or left == -2)):
+        raise unstreamable("multiplies steps with steps")
+    return right if left is None else left
 
 
 @register
@@ -338,6 +369,14 @@ class Matmul(Op):
 
     def window(self, *inputs: TensorType) -> None:
         return None
+
+    def stream_axis(self, axes: Axes, *inputs: TensorType) -> int:
+        """Rows of the first matrix, columns of the last one, or a batch of matrices."""
+        pairs = zip(axes, inputs, strict=True)
+        places = [None if axis is None else axis - x.rank for axis, x in pairs]
+        joined = reduce(_product_axis, places)
+        assert joined is not None, "a layer without time needs no rule"
+        return self.infer(*inputs).rank + joined
 
     def torch(self, *inputs: TensorType) -> Torch:
         return Torch(expression=" @ ".join(f"{{{place}}}" for place in range(len(inputs))))

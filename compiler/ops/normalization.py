@@ -29,6 +29,7 @@ from .checks import need_float
 from .linear import static_size
 from .sizes import reshaped
 from .spatial import require_rank
+from .streaming import all_steps, same_axis
 from .weights import Init
 
 EPS = "Added to the variance, so that it is never 0."
@@ -121,6 +122,7 @@ class BatchNorm(Normalization):
     Source:  Ioffe and Szegedy 2015; torch.nn.BatchNorm2d; ONNX BatchNormalization.
     """
 
+    stream_axis = same_axis  # running averages do not change in evaluation
     eps: float = attribute(default=1e-5, above=0, doc=EPS)
     momentum: float = attribute(
         default=0.1, minimum=0, maximum=1, doc="Weight of the newest batch in the running averages."
@@ -190,6 +192,7 @@ class GroupNorm(Normalization):
              GroupNormalization scales per group before opset 21.
     """
 
+    stream_axis = all_steps
     groups: int = attribute(main=True, minimum=1, doc="Number of groups; it divides the channels.")
     eps: float = attribute(default=1e-5, above=0, doc=EPS)
     affine: bool = attribute(default=True, doc="Learn a scale and a shift per channel.")
@@ -263,6 +266,7 @@ class InstanceNorm(Normalization):
     Source:  Ulyanov et al. 2016; torch.nn.InstanceNorm2d; ONNX InstanceNormalization.
     """
 
+    stream_axis = all_steps
     eps: float = attribute(default=1e-5, above=0, doc=EPS)
     affine: bool = attribute(default=False, doc="Learn a scale and a shift per channel.")
 

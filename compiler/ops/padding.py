@@ -8,6 +8,7 @@ from ..diagnostics import Code
 from ..ir.proofs import at_least
 from ..ir.shapes import TensorType
 from .base import (
+    Axes,
     Emitter,
     Example,
     Handle,
@@ -21,6 +22,7 @@ from .base import (
 )
 from .checks import need_axis, need_float
 from .spatial import onnx_pads
+from .streaming import stays
 
 
 @register
@@ -66,6 +68,7 @@ class Pad(Op):
             y="f32[B, 2, 4, 8]",
         ),
         Example("{before: 2, mode: replicate}", x="f32[B, 2, H, W]", y="f32[B, 2, H + 4, W + 4]"),
+        Example("{before: 1, axes: [3]}", x="f32[B, 2, T, 3]", y="f32[B, 2, T, 5]"),
         Example("{before: 3, after: 1, axes: [1]}", x="f32[B, 4, 5, 5]", y="f32[B, 8, 5, 5]"),
         Example(
             "{before: 2, mode: reflect}",
@@ -158,6 +161,10 @@ class Pad(Op):
 
     def window(self, x: TensorType) -> Window:
         return ()
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        padded = [axis for axis, amounts in self._amounts(x).items() if any(amounts)]
+        return stays(axes, *padded, what="adds a border to")
 
     def torch(self, x: TensorType) -> Torch:
         amounts = self._amounts(x)

@@ -10,6 +10,7 @@ from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.shapes import TensorType, elements
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
@@ -22,6 +23,7 @@ from .base import (
     register,
 )
 from .spatial import Spatial, compact, onnx_pads, require_rank, require_size
+from .streaming import several_steps, stays
 
 
 class Pooling(Spatial):
@@ -83,6 +85,13 @@ class Pooling(Spatial):
     def window(self, x: TensorType) -> Window:
         steps = zip(self.kernel, self._steps(), strict=True)
         return tuple((kernel, Fraction(step)) for kernel, step in steps)
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int | None:
+        axis = stays(axes, what="")
+        place = axis - 2
+        if (self.kernel[place], self._steps()[place], self.padding[place]) != (1, 1, 0):
+            return several_steps(self, axes, x)
+        return axis
 
     def torch(self, x: TensorType) -> Torch:
         return Torch(module=Construct(f"nn.{self._torch_name()}", (), self._keywords()))
@@ -150,6 +159,7 @@ class MaxPool1d(MaxPooling):
     """
 
     axes = 1
+    stream_axis = several_steps
     examples = (
         Example("{kernel: 2}", x="f32[B, 3, 9]", y="f32[B, 3, 4]"),
         Example(
@@ -179,6 +189,7 @@ class MaxPool2d(MaxPooling):
     axes = 2
     examples = (
         Example("{kernel: 2}", x="f32[B, 3, 8, 8]", y="f32[B, 3, 4, 4]"),
+        Example("{kernel: [1, 2]}", x="f32[B, 3, T, 6]", y="f32[B, 3, T, 3]"),
         Example(
             "{kernel: 3, stride: 2, padding: 1}",
             x="f32[B, 3, H, W]",
@@ -211,6 +222,7 @@ class AvgPool1d(AveragePooling):
     """
 
     axes = 1
+    stream_axis = several_steps
     examples = (
         Example("{kernel: 2}", x="f32[B, 3, 8]", y="f32[B, 3, 4]"),
         Example("{kernel: 3, stride: 1, padding: 1}", x="f32[B, 3, T]", y="f32[B, 3, T]"),
@@ -236,6 +248,7 @@ class AvgPool2d(AveragePooling):
     axes = 2
     examples = (
         Example("{kernel: 2}", x="f32[B, 3, 8, 8]", y="f32[B, 3, 4, 4]"),
+        Example("{kernel: [1, 2]}", x="f32[B, 3, T, 6]", y="f32[B, 3, T, 3]"),
         Example(
             "{kernel: 3, stride: 2, padding: 1, ceil_mode: true}",
             x="f32[B, 3, 8, 6]",

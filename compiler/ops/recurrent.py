@@ -24,6 +24,8 @@ from .base import (
     Port,
     Refusal,
     Reject,
+    Streamed,
+    Streamer,
     Torch,
     attribute,
     register,
@@ -33,6 +35,7 @@ from .linear import static_size
 from .recurrent_onnx import Stack, emit_stack, ends_of
 from .recurrent_torch import GRU, LSTM, RNN
 from .spatial import require_size
+from .streaming import OF_WHOLE, unstreamable
 from .weights import Init
 
 BEGINNINGS = ("uniform", "orthogonal", "identity")
@@ -148,6 +151,28 @@ class Recurrent(Op):
 
     def window(self, *inputs: TensorType | None) -> None:
         return None
+
+    def stream(
+        self,
+        s: Streamer,
+        x: Streamed,
+        lengths: Streamed | None = None,
+        *states: Streamed | None,
+    ) -> tuple[Streamed, ...]:
+        """The states behind a chunk are those that the next one begins with."""
+        if self.bidirectional:
+            raise unstreamable("needs the end of the sequence before its beginning")
+        if lengths is not None:
+            raise unstreamable(OF_WHOLE)
+        if any(states):
+            raise unstreamable("begins with a state that another layer gives")
+        kind = x.value.type.with_shape((self.layers, x.value.type.shape[0], self.hidden))
+        before = [s.state(name, kind) for name in self.state_ports]
+        sequence, last, *behind = s.apply(self, x.value, None, *before)
+        for name, value in zip(self.state_ports, behind, strict=True):
+            s.keep(name, value)
+        finals = (Streamed(value, settled=False) for value in (last, *behind))
+        return (Streamed(sequence, 1), *finals)
 
     def reads_values(self, *inputs: TensorType | None) -> bool:
         return inputs[1:2] not in ((), (None,))  # lengths

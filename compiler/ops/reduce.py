@@ -8,8 +8,21 @@ from typing import ClassVar
 from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.shapes import DType, TensorType, elements
-from .base import Emitter, Example, Handle, Op, Refusal, Reject, Torch, Window, attribute, register
+from .base import (
+    Axes,
+    Emitter,
+    Example,
+    Handle,
+    Op,
+    Refusal,
+    Reject,
+    Torch,
+    Window,
+    attribute,
+    register,
+)
 from .checks import need_axis, need_float, need_numbers
+from .streaming import stays, without
 
 
 class Reduction(Op):
@@ -46,6 +59,11 @@ class Reduction(Op):
             if self.keepdim or axis not in places
         )
         return x.with_shape(kept)
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        places = self._places(x)
+        axis = stays(axes, *places, what="needs")
+        return axis if self.keepdim else without(axis, places)
 
     def _places(self, x: TensorType) -> list[int]:
         places = [need_axis(self.name, x, axis) for axis in self.axes]
@@ -178,6 +196,10 @@ class Argmax(Op):
 
     def window(self, x: TensorType) -> Window | None:
         return () if x.rank > 3 and need_axis(self.name, x, self.axis) == 1 else None
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        place = need_axis(self.name, x, self.axis)
+        return without(stays(axes, place, what="needs"), [place])
 
     def torch(self, x: TensorType) -> Torch:
         return Torch(expression="{x}.argmax({axis})", numbers={"axis": self.axis})

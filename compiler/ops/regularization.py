@@ -17,6 +17,7 @@ from .base import (
     register,
 )
 from .checks import need_batch, need_float
+from .streaming import same_axis
 
 DROP_PATH = Helper(
     "DropPath",
@@ -38,6 +39,8 @@ DROP_PATH = Helper(
 
 class Noise(Op):
     """Randomness while training, the identity otherwise."""
+
+    stream_axis = same_axis
 
     def infer(self, x: TensorType) -> TensorType:
         need_float(self.name, x)

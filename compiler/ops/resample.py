@@ -22,6 +22,7 @@ from .base import (
 )
 from .linear import static_size
 from .spatial import compact, require_rank
+from .streaming import same_axis
 
 
 @register
@@ -160,6 +161,7 @@ class ChannelShuffle(Op):
     Source:  Zhang et al. 2018 (ShuffleNet); torch.nn.ChannelShuffle; ONNX Gather.
     """
 
+    stream_axis = same_axis
     groups: int = attribute(main=True, minimum=1, doc="Number of groups; it divides the channels.")
 
     examples = (

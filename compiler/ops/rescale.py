@@ -20,6 +20,7 @@ from .base import (
     attribute,
     register,
 )
+from .streaming import same_axis
 
 ONNX_FLOAT = 1
 """onnx.TensorProto.FLOAT"""
@@ -53,6 +54,7 @@ class Rescale(Op):
     Source:  torch arithmetic; ONNX Cast, Sub and Mul.
     """
 
+    stream_axis = same_axis
     shift: tuple[float, ...] = attribute(
         default=(0.0,), doc="What is subtracted: one number, or one for each channel."
     )

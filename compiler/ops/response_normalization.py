@@ -19,6 +19,7 @@ from .base import (
 )
 from .normalization import differing
 from .spatial import require_rank
+from .streaming import same_axis
 
 
 @register
@@ -34,6 +35,7 @@ class LocalResponseNorm(Op):
     Source:  Krizhevsky et al. 2012, section 3.3; torch.nn.LocalResponseNorm; ONNX LRN.
     """
 
+    stream_axis = same_axis  # the channels, axis 1, are fixed
     size: int = attribute(default=5, main=True, minimum=1, doc="Channels in the sum; odd.")
     alpha: float = attribute(default=1e-4, minimum=0, doc="Weight of the mean square.")
     beta: float = attribute(default=0.75, minimum=0, doc="Exponent.")

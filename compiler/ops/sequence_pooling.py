@@ -12,6 +12,7 @@ from ..ir.shapes import TensorType, elements
 from .attention import LENGTHS, need_lengths
 from .attention_onnx import project
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
@@ -30,6 +31,7 @@ from .linear import static_size
 from .sequence_pooling_onnx import divided_by, last_of, real_steps, unpadded
 from .sequence_pooling_torch import ATTENTION_POOL, LAST_STEP, MASKED_MAX, MASKED_MEAN
 from .spatial import require_size
+from .streaming import OF_WHOLE, all_steps, stays, unstreamable, without
 
 
 class SequencePooling(Op):
@@ -48,6 +50,11 @@ class SequencePooling(Op):
         require_size(self.name, x, 1, 1, "over a sequence")
         need_lengths(self.name, lengths, x)
         return x.with_shape((x.shape[0], *x.shape[2:]))
+
+    def stream_axis(
+        self, axes: Axes, x: TensorType, lengths: TensorType | None = None
+    ) -> int | None:
+        return without(stays(axes, 1, what="needs"), [1])
 
     def window(self, *inputs: TensorType | None) -> None:
         return None
@@ -157,6 +164,15 @@ class LastStep(PlainPooling):
 
     helper, expression = LAST_STEP, "{x}[:, -1]"
 
+    def stream_axis(
+        self, axes: Axes, x: TensorType, lengths: TensorType | None = None
+    ) -> int | None:
+        if axes[0] != 1:
+            return super().stream_axis(axes, x, lengths)
+        if lengths is not None:
+            raise unstreamable(OF_WHOLE)
+        return None
+
     def onnx(self, e: Emitter, x: Handle, lengths: Handle | None = None) -> Handle:
         import numpy as np
 
@@ -181,6 +197,7 @@ class AttentionPool(SequencePooling):
              the additive ones of Bahdanau et al. 2015; ONNX MatMul, Tanh and Softmax.
     """
 
+    stream_axis = all_steps
     hidden: int | None = attribute(
         default=None,
         main=True,

@@ -7,6 +7,7 @@ from ..ir.dims import Dim, Poly
 from ..ir.proofs import divisible, equal
 from ..ir.shapes import TensorType, elements, shape_text
 from .base import (
+    Axes,
     Construct,
     Emitter,
     Example,
@@ -16,12 +17,16 @@ from .base import (
     Refusal,
     Reject,
     Size,
+    Streamed,
+    Streamer,
     Torch,
     attribute,
     register,
+    value_of,
 )
 from .checks import need_axis, need_batch
 from .sizes import reshaped
+from .streaming import stays, unstreamable
 
 
 @register
@@ -43,6 +48,7 @@ class Flatten(Op):
         Example("{}", x="f32[B, 3, 4, 5]", y="f32[B, 60]"),
         Example("{}", x="f32[B, 4]", y="f32[B, 4]"),
         Example("{start: 2}", x="f32[B, 3, H, W]", y="f32[B, 3, H*W]"),
+        Example("{start: 2}", x="f32[B, T, 4, 5]", y="f32[B, T, 20]"),
         Example("{start: 1, end: 2}", x="f32[B, T, 4, 5]", y="f32[B, 4*T, 5]"),
     )
     rejects = (
@@ -62,6 +68,12 @@ class Flatten(Op):
 
     def window(self, x: TensorType) -> None:
         return None
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        start, end = (need_axis(self.name, x, axis) for axis in (self.start, self.end))
+        merged = range(start, end + 1) if end > start else ()
+        axis = stays(axes, *merged, what="merges")
+        return axis - (end - start) if axis > end else axis
 
     def torch(self, x: TensorType) -> Torch:
         given = (self.start, self.end) if self.end != -1 else (self.start,)
@@ -88,6 +100,7 @@ class Reshape(Op):
     Source:  torch.Tensor.reshape; ONNX Reshape.
     """
 
+    reads_time = True
     to: tuple[Size, ...] = attribute(
         main=True, doc="The sizes of a sample, without the batch; one may be -1: what remains."
     )
@@ -95,6 +108,7 @@ class Reshape(Op):
     examples = (
         Example("{to: [3, 4, 5]}", x="f32[B, 60]", y="f32[B, 3, 4, 5]"),
         Example("{to: [-1, 4]}", x="f32[B, T, 8]", y="f32[B, 2*T, 4]"),
+        Example("{to: [-1, 2, 4]}", x="f32[B, T, 8]", y="f32[B, T, 2, 4]"),
         Example("{to: [2, 3, -1]}", x="f32[B, 6, H, W]", y="f32[B, 2, 3, H*W]"),
         Example("{to: [12]}", x="i64[B, 3, 4]", ranges={"x": (0, 9)}, y="i64[B, 12]"),
     )
@@ -141,6 +155,16 @@ class Reshape(Op):
 
     def window(self, x: TensorType) -> None:
         return None
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        """Time stays an axis of its own, with as many elements before it as there were."""
+        axis, shape = stays(axes, what=""), (x.shape[0], *self._sizes(x))
+        before = elements(x.shape[1:axis])
+        for place in range(1, len(shape)):
+            same = equal(shape[place], x.shape[axis]) is True
+            if same and equal(elements(shape[1:place]), before) is True:
+                return place
+        raise unstreamable("mixes the steps with other axes")
 
     def torch(self, x: TensorType) -> Torch:
         sizes = (x.shape[0], *self._sizes(x))
@@ -195,6 +219,7 @@ class Expand(Op):
     Source:  torch.Tensor.expand; ONNX Expand.
     """
 
+    reads_time = True
     to: tuple[Size, ...] | None = attribute(
         default=None, main=True, doc="The sizes of a sample, without the batch."
     )
@@ -248,6 +273,17 @@ class Expand(Op):
                 label = f"axis {len(to) + 1 - axis}: {size} and {wanted}"
                 raise Refusal(Code.D402, message, label=label)
         return (batch, *to)
+
+    def stream(
+        self, s: Streamer, x: Streamed, like: Streamed | None = None
+    ) -> tuple[Streamed, ...]:
+        (y,) = s.apply(self, x.value, value_of(like))
+        if x.axis is not None:
+            return (Streamed(y, x.axis - x.value.type.rank + y.type.rank),)
+        places = [axis for axis, size in enumerate(y.type.shape) if equal(size, s.time) is True]
+        if places and not x.settled:
+            raise unstreamable("needs the end of the sequence at every step")
+        return (Streamed(y, places[0] if places else None, x.settled),)
 
     def torch(self, x: TensorType, like: TensorType | None = None) -> Torch:
         shape = self._shape(x, like)

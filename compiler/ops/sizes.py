@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from ..ir.dims import Dim, FloorDiv, Poly, Symbol
+from ..ir.dims import Dim, FloorDiv, Poly, Symbol, substitute
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType
-from .base import Emitter, Handle
+from .base import Emitter, Handle, Op
 
 Sources = Mapping[str, TensorType]
 """Port name -> type: the tensors whose sizes an expression may ask for."""
@@ -92,3 +93,24 @@ def reshaped(e: Emitter, x: Handle, old: TensorType, shape: Sequence[Dim]) -> Ha
 def _kept(old: TensorType, axis: int, size: Dim) -> Dim:
     same = axis < old.rank and isinstance(size, Poly) and equal(old.shape[axis], size) is True
     return 0 if same else size
+
+
+def resized(op: Op, sizes: Callable[[Symbol], Dim]) -> Op:
+    """The operator with the symbolic sizes in its arguments replaced; itself if it has none."""
+    changed = {name: _argument(getattr(op, name), sizes) for name in op.attributes}
+    same = all(value is getattr(op, name) for name, value in changed.items())
+    return op if same else type(op)(**changed)
+
+
+def _argument(value: Any, sizes: Callable[[Symbol], Dim]) -> Any:
+    """An argument with its symbolic sizes replaced (`reshape: [T, 8]`); itself if it has none."""
+    if isinstance(value, Poly):
+        return substitute(value, sizes)
+    if isinstance(value, tuple | list):
+        items = [_argument(item, sizes) for item in value]
+        same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    if isinstance(value, dict):
+        changed = {key: _argument(item, sizes) for key, item in value.items()}
+        return value if all(changed[key] is value[key] for key in value) else changed
+    return value

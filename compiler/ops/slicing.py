@@ -9,8 +9,21 @@ from ..ir.dims import Dim, Poly
 from ..ir.proofs import at_least, equal, settling_minimum
 from ..ir.shapes import TensorType
 from .agreement import listing
-from .base import Emitter, Example, Handle, Op, Refusal, Reject, Size, Torch, attribute, register
+from .base import (
+    Axes,
+    Emitter,
+    Example,
+    Handle,
+    Op,
+    Refusal,
+    Reject,
+    Size,
+    Torch,
+    attribute,
+    register,
+)
 from .checks import need_axis
+from .streaming import stays, without
 
 INT64_MAX = 2**63 - 1
 """What ONNX's Slice takes for "to the end"."""
@@ -42,6 +55,7 @@ class Slice(Op):
             "{axis: 1, stop: -1}", bounds={"T": (2, None)}, x="f32[B, T, 4]", y="f32[B, T - 1, 4]"
         ),
         Example("{axis: 2, start: -3, step: 2}", x="f32[B, 2, 8]", y="f32[B, 2, 2]"),
+        Example("{axis: -1, stop: 2}", x="f32[B, T, 4]", y="f32[B, T, 2]"),
         Example("{axis: -1, step: 2}", x="f32[B, 3, W]", y="f32[B, 3, (W + 1) // 2]"),
     )
     rejects = (
@@ -61,6 +75,9 @@ class Slice(Op):
             found = f"{name} {getattr(self, name)}"
             need_inside(self.name, found, x, axis, place, x.shape[axis] - place)
         return x.with_axis(axis, (stop - start + self.step - 1) // self.step)
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        return stays(axes, need_axis(self.name, x, self.axis), what="takes a part of")
 
     def _limits(self, size: Dim) -> tuple[Dim, Dim]:
         """start and stop, counted from the start of an axis."""
@@ -150,6 +167,12 @@ class Select(Op):
         need_inside(self.name, f"{self.index}", x, axis, place, size - place - 1)
         return x.with_shape(x.shape[:axis] + x.shape[axis + 1 :])
 
+    def stream_axis(self, axes: Axes, x: TensorType) -> int | None:
+        place = need_axis(self.name, x, self.axis)
+        if axes[0] == place and self.index == -1:
+            return None  # the last step
+        return without(stays(axes, place, what="counts"), [place])
+
     def torch(self, x: TensorType) -> Torch:
         axis = need_axis(self.name, x, self.axis)
         return Torch(expression=f"{{x}}[{':, ' * axis}{{index}}]", numbers={"index": self.index})
@@ -226,6 +249,9 @@ class Split(Op):
             )
         self._check_parts(x)
         return tuple(x.with_axis(axis, size) for size in self.into.values())
+
+    def stream_axis(self, axes: Axes, x: TensorType) -> int:
+        return stays(axes, need_axis(self.name, x, self.axis), what="cuts up")
 
     def _check_parts(self, x: TensorType) -> None:
         for name, size in self.into.items():

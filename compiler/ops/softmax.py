@@ -8,10 +8,13 @@ from ..ir.shapes import TensorType, elements
 from .activations import Elementwise
 from .base import Construct, Emitter, Example, Handle, Reject, Torch, Window, attribute, register
 from .checks import need_axis, need_float
+from .streaming import one_axis
 
 
 class AlongAxis(Elementwise):
     """A softmax: it turns the numbers along an axis into (log-)probabilities."""
+
+    stream_axis = one_axis
 
     axis: int = attribute(
         default=-1,

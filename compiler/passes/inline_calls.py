@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..ir.dims import Dim, Poly, Symbol, substitute
 from ..ir.graph import Graph, Node, Operator, TensorRef, Value
 from ..ir.shapes import substitute_type
 from ..ir.structure import Call, Loop, unify
 from ..ops.base import Op
-from .rewriting import in_bodies, reading, results, with_arguments
+from ..ops.sizes import resized
+from .rewriting import in_bodies, reading, results
 
 if TYPE_CHECKING:
     from .rewriting import Weights
@@ -81,7 +82,7 @@ def _moved(node: Node, path: str, values: dict[str, Value], outputs: tuple[Value
         path=f"{path}.{node.path}",
         inputs=tuple(value and values[value.name] for value in node.inputs),
         outputs=outputs,
-        shares=f"{path}.{node.shares}" if node.shares else None,
+        shares=f"{path}.{node.shares}" if node.shares and not node.network else node.shares,
     )
 
 
@@ -106,25 +107,7 @@ def _operator(op: Operator, owner: str, sizes: Sizes) -> Operator:
     if isinstance(op, Loop):
         body = _body(op.body, owner, sizes)
         return replace(op, body=body, count=substitute(op.count, sizes) if sizes else op.count)
-    if sizes is None or not isinstance(op, Op):
-        return op
-    changed = {name: _argument(getattr(op, name), sizes) for name in op.attributes}
-    same = all(value is getattr(op, name) for name, value in changed.items())
-    return op if same else with_arguments(op, **changed)
-
-
-def _argument(value: Any, sizes: Callable[[Symbol], Dim]) -> Any:
-    """An argument with its symbolic sizes replaced (`reshape: [T, 8]`); itself if it has none."""
-    if isinstance(value, Poly):
-        return substitute(value, sizes)
-    if isinstance(value, tuple | list):
-        items = [_argument(item, sizes) for item in value]
-        same = all(new is old for new, old in zip(items, value, strict=True))
-        return value if same else type(value)(items)
-    if isinstance(value, dict):
-        changed = {key: _argument(item, sizes) for key, item in value.items()}
-        return value if all(changed[key] is value[key] for key in value) else changed
-    return value
+    return op if sizes is None or not isinstance(op, Op) else resized(op, sizes)
 
 
 def _body(graph: Graph, owner: str, sizes: Sizes) -> Graph:

@@ -1,0 +1,1 @@
+"""Running a network one chunk of a sequence at a time, by the rules of its operators."""
