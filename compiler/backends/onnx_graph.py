@@ -12,6 +12,7 @@ from ..ir.structure import Call, Loop
 from ..ir.verifier import GO_ON, InternalError
 from .onnx_emitter import emit_layer
 from .onnx_scope import Scope
+from .onnx_unread import without_unread
 
 
 def emit_nodes(scope: Scope, graph: Graph) -> None:
@@ -76,4 +77,5 @@ def _body(scope: Scope, loop: Loop, stacked: list[ir.Value]) -> ir.Graph:
         results.append(named_output(scope, value, name, results))
     if not loop.condition:
         results.insert(0, named_output(scope, Value("", GO_ON), names.take(f"{prefix}again"), ()))
-    return ir.Graph([step, go_on, *carried], results, nodes=scope.nodes, name=prefix.rstrip("."))
+    nodes = without_unread(scope.nodes, results, scope.opset)
+    return ir.Graph([step, go_on, *carried], results, nodes=nodes, name=prefix.rstrip("."))

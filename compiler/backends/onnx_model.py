@@ -64,6 +64,7 @@ def build_model(
     from .onnx_graph import emit_nodes
     from .onnx_scope import Scope
     from .onnx_tensors import Names, Tensors
+    from .onnx_unread import without_unread
 
     names = Names()
     reserved = {port: names.take(port) for port in _interface(graph)}
@@ -71,11 +72,12 @@ def build_model(
     inputs = [scope.input(value, reserved[value.name]) for value in graph.inputs]
     emit_nodes(scope, graph)
     outputs = _outputs(scope, graph)
+    nodes = without_unread(scope.nodes, outputs, opset)
     return ir.Model(
         ir.Graph(
             inputs,
             outputs,
-            nodes=scope.nodes,
+            nodes=nodes,
             initializers=scope.tensors.used(),
             opset_imports={"": opset},
             name=name or graph.name,

@@ -56,11 +56,11 @@ def emit_stack(
         begin = [s and _rows(e, s, layer * stack.directions, stack.directions) for s in states]
         every, *final = _emit_layer(e, stack, layer, steps, lengths, begin)
         finals.append(tuple(final))
-        steps = _side_by_side(e, stack, every, time=True)
+        if layer < stack.layers - 1:
+            steps = _time_first(e, stack, every)
     kept = zip(*finals, strict=True)
     joined = [f[0] if len(f) == 1 else e.op("Concat", *f, axis=0) for f in kept]
-    last = _side_by_side(e, stack, finals[-1][0], time=False)
-    return e.op("Transpose", steps, perm=[1, 0, 2]), last, *joined
+    return _batch_first(e, stack, every), _at_end(e, stack, finals[-1][0]), *joined
 
 
 def _rows(e: Emitter, states: Handle, first: int, count: int) -> Handle:
@@ -106,10 +106,23 @@ def _arranged(stack: Stack, parts: Sequence[Array]) -> Array:
     return np.stack([np.concatenate(ordered[k : k + each]) for k in range(0, len(ordered), each)])
 
 
-def _side_by_side(e: Emitter, stack: Stack, x: Handle, *, time: bool) -> Handle:
-    """Both directions in one axis: [T, D, B, H] -> [T, B, D * H], [D, B, H] -> [B, D * H]."""
+def _time_first(e: Emitter, stack: Stack, every: Handle) -> Handle:
+    """Y with both directions in one axis: [T, D, B, H] -> [T, B, D * H]."""
     if stack.directions == 1:
-        return e.op("Squeeze", x, e.ints([1 if time else 0]))
-    moved = e.op("Transpose", x, perm=[0, 2, 1, 3] if time else [1, 0, 2])
+        return e.op("Squeeze", every, e.ints([1]))
     width = stack.directions * stack.hidden
-    return e.op("Reshape", moved, e.ints([0, 0, width] if time else [0, width]))
+    return e.op("Reshape", e.op("Transpose", every, perm=[0, 2, 1, 3]), e.ints([0, 0, width]))
+
+
+def _batch_first(e: Emitter, stack: Stack, every: Handle) -> Handle:
+    """[T, D, B, H] -> [B, T, D * H], in one move."""
+    width = stack.directions * stack.hidden
+    return e.op("Reshape", e.op("Transpose", every, perm=[2, 0, 1, 3]), e.ints([0, 0, width]))
+
+
+def _at_end(e: Emitter, stack: Stack, final: Handle) -> Handle:
+    """Y_h with both directions in one axis: [D, B, H] -> [B, D * H]."""
+    if stack.directions == 1:
+        return e.op("Squeeze", final, e.ints([0]))
+    width = stack.directions * stack.hidden
+    return e.op("Reshape", e.op("Transpose", final, perm=[1, 0, 2]), e.ints([0, width]))
