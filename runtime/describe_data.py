@@ -18,7 +18,7 @@ from ..compiler.summary import short_number
 from .data.columns import count
 from .data.dataset import Dataset, Part
 from .data.normalizing import fitting_normalize, split_axis, transformed
-from .data.spelling import flow
+from .data.spelling import flow, word
 from .data.statistics import Numbers, class_counts, is_looked_at_whole, looked_at, numbers, repeats
 from .data.text import text_sha256
 from .describe_text import text_lines
@@ -71,7 +71,7 @@ def describe_data(
     yield from teller.lines()
     if isinstance(data.source, Text) and data.source.package is not None:
         yield ""
-        yield f"for the package: `sha256: {text_sha256(data.source, folder)}`"
+        yield f"for the spec's `package`: `sha256: {word(text_sha256(data.source, folder))}`"
     if picture is None:
         return
     from .data_sheet import draw_samples

@@ -194,7 +194,7 @@ def test_bytes_are_told_as_what_they_are(tmp_path: Path) -> None:
 def test_the_checksum_of_a_package_is_told(tmp_path: Path) -> None:
     package = f"{{name: click, version: {metadata.version('click')}}}"
     spec = text_spec(tmp_path, f"train: [click/*.py], unit: byte, package: {package}")
-    found = re.findall(r"for the package: `(sha256: [0-9a-f]{64})`", told(spec))
+    found = re.findall(r"for the spec's `package`: `(sha256: \"?[0-9a-f]{64}\"?)`", told(spec))
     assert len(found) == 1
     spec.write_text(spec.read_text().replace(package, package.replace("}", f", {found[0]}}}")))
     assert found[0] in told(spec)

@@ -25,10 +25,12 @@ class Labels:
 
     count: how many there may be, such as a classifier's scores; None where nothing fixes it.
     ignored: labels that the loss leaves out, such as 255 for unlabelled pixels.
+    room: how many ids a layer that looks them up has room for; None where none does.
     """
 
     count: int | None = None
     ignored: frozenset[int] = frozenset()
+    room: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..source import Key
 from ..suggest import did_you_mean, suggest
 from .base import Context
 from .fields import Field
+from .id_room import check_room
 
 SOURCE = ("data", "source")
 """Where the source stands in a spec."""
@@ -43,6 +44,7 @@ def bind_inputs(
     known = [inner.known(port, fields[port.name]) for port in graph.inputs]
     if context.sink.errors > before or not all(known):
         return None
+    check_room(graph, fields, context, path)
     return _unified(graph, fields, context, path)
 
 

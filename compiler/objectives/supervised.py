@@ -15,6 +15,7 @@ from ..suggest import did_you_mean
 from .base import Context, Labels, Objective, Probable
 from .binding import bind_inputs, field_name
 from .fields import Field
+from .id_room import with_room
 from .judging import check_loss, check_metric
 from .losses import CrossEntropy, Loss, WeightedLoss, class_count
 from .metrics import METRICS, Metric
@@ -227,8 +228,9 @@ class Supervised(Objective):
         }
 
     def label_rules(self, graphs: Mapping[str, Graph]) -> dict[str, Labels]:
-        outputs = graphs[self.network.network].outputs
-        return {
+        graph = graphs[self.network.network]
+        outputs = graph.outputs
+        scored = {
             loss.target: Labels(
                 class_count(outputs[loss.output].type),
                 frozenset() if loss.ignore is None else frozenset({loss.ignore}),
@@ -236,6 +238,7 @@ class Supervised(Objective):
             for loss in (item.loss for item in self.losses)
             if isinstance(loss, CrossEntropy)
         }
+        return with_room(scored, graph, self.inputs(graph))
 
     def class_names(self, fields: Mapping[str, Field], count: int) -> list[str]:
         for loss in (item.loss for item in self.losses):

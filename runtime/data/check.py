@@ -146,10 +146,10 @@ class Checker:
             low, high = field.raw_range or (1, longest)
             return Allowed((max(1, low), min(longest, high)), "lengths")
         rules = self._labels.get(name, Labels())
-        total = field.class_total or rules.count
+        total = field.class_total or rules.count or rules.room
         if total is None:
             return Allowed(_interval(columns[name], field))
-        what = "labels" if field.classes or name in self._labels else "ids"
+        what = "labels" if field.classes or self._is_judged(name) else "ids"
         return Allowed((0, total - 1), what, rules.ignored)
 
     def _longest(self, name: str, columns: Columns) -> int | None:
@@ -167,7 +167,12 @@ class Checker:
             return LENGTHS_HELP
         if allowed.what == "values":
             return CORRECT
-        return labels_help(name, seen, allowed.total, allowed.what, name in self._labels)
+        return labels_help(name, seen, allowed.total, allowed.what, self._is_judged(name))
+
+    def _is_judged(self, name: str) -> bool:
+        """Whether a loss of classes reads a field, not a layer that looks ids up alone."""
+        rules = self._labels.get(name)
+        return rules is not None and (rules.room is None or rules.count is not None)
 
     def _empty_classes(self, name: str, field: Field, seen: Scan) -> None:
         ignored = self._labels.get(name, Labels()).ignored

@@ -137,20 +137,36 @@ def open_data(
 def _wrong_counts(raw: RawData, labels: Mapping[str, Labels]) -> Iterator[Diagnostic]:
     """Classes that the data has found for itself, where the network has another number of them."""
     for name, names in raw.classes.items():
-        scores = labels.get(name, Labels()).count
-        if scores is not None and scores != len(names):
-            wanted = (
-                f"expected {scores} different tokens in the training text, one for each score of "
-                f"the network, found {len(names)}"
-                if name in raw.vocabularies
-                else f"expected a folder for each of the {scores} classes that the network tells "
-                f"apart, found {len(names)}: {listing(names)}"
-            )
-            yield Diagnostic(
-                Code.F601,
-                wanted,
-                help=f"give the layer that makes the scores {len(names)} features",
-            )
+        rules = labels.get(name, Labels())
+        if rules.room is not None and rules.room < len(names):
+            yield _no_room(name, rules.room, len(names))
+        if rules.count is not None and rules.count != len(names):
+            yield _wrong_count(rules.count, names, is_text=name in raw.vocabularies)
+
+
+def _no_room(name: str, room: int, count: int) -> Diagnostic:
+    return Diagnostic(
+        Code.F601,
+        f"expected at most {room} different tokens in `{name}`, for which the layer that looks "
+        f"them up has room; found {count}",
+        help=f"make room for {count} in the layer: `embedding: {{size: {count}, ...}}`",
+    )
+
+
+def _wrong_count(scores: int, names: Sequence[str], *, is_text: bool) -> Diagnostic:
+    if is_text:
+        wanted = (
+            f"expected {scores} different tokens in the training text, one for each score of the "
+            f"network, found {len(names)}"
+        )
+    else:
+        wanted = (
+            f"expected a folder for each of the {scores} classes that the network tells apart, "
+            f"found {len(names)}: {listing(names)}"
+        )
+    return Diagnostic(
+        Code.F601, wanted, help=f"give the layer that makes the scores {len(names)} features"
+    )
 
 
 def _split(

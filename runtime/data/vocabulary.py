@@ -85,7 +85,7 @@ def _codes(path: Path, content: bytes) -> Codes:
         raise failure(
             Code.F602,
             f"expected text in UTF-8 in `{path}`, found the byte 0x{content[error.start]:02x} at "
-            f"offset {error.start:,}, where none begins",
+            f"offset {error.start:,}",
             help="convert the file: `iconv -f latin1 -t utf-8`, with the encoding that it has; or "
             "read it by bytes: `unit: byte`",
         ) from error

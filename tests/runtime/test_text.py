@@ -384,6 +384,25 @@ def test_a_network_for_another_vocabulary_is_refused(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].help == "give the layer that makes the scores 29 features"
 
 
+def test_an_embedding_may_have_more_room_but_not_less(tmp_path: Path) -> None:
+    write(tmp_path, a=LINE * 30, b=LINE * 3)
+    read_data(compile_text({"size: 29": "size: 32"}, text=SPEC), tmp_path)
+    with pytest.raises(NetwrightError, match="expected at most 28 different tokens in `tokens`"):
+        read_data(compile_text({"size: 29": "size: 28"}, text=SPEC), tmp_path)
+
+
+def test_ids_of_any_source_must_fit_the_embedding(tmp_path: Path) -> None:
+    """torch would end with an index error in the middle of training."""
+    tokens = np.arange(40 * 16).reshape(40, 16) % 30
+    np.savez(tmp_path / "a.npz", tokens=tokens, next=tokens % 29)
+    field = "{shape: [B, 16], dtype: int64}"
+    source = f"source: {{npz: {{path: a.npz}}}}\n  fields: {{tokens: {field}, next: {field}}}"
+    changes = {"source: {text: {train: [a.txt], test: [b.txt], window: 16}}": source}
+    with pytest.raises(NetwrightError, match="from 0 to 28 in `tokens`, found 29 in sample 1"):
+        read_data(compile_text(changes, text=SPEC), tmp_path)
+    read_data(compile_text({**changes, "size: 29": "size: 30"}, text=SPEC), tmp_path)
+
+
 def test_characters_at_the_end_that_no_window_has_are_known(tmp_path: Path) -> None:
     """What is left out behind the last window belongs to the vocabulary all the same."""
     source = Text(train=["a.txt"], window=16)
