@@ -166,7 +166,8 @@ class _Teller:
             yield from self._by_axis(name, found)
         if field.is_transformed:
             yield f"  the network sees {_moments(*transformed(field, found).whole())}"
-        if column.dtype.kind == "f" or column.dtype == np.uint8:
+        is_measured = field.normalize is not None and field.normalize.measured
+        if not is_measured and (column.dtype.kind == "f" or column.dtype == np.uint8):
             self._suggest(name, field, found)
 
     def _by_axis(self, name: str, found: Numbers) -> Iterator[str]:

@@ -15,7 +15,7 @@ from netwright.compiler.driver import Compilation, check
 from netwright.compiler.ir.dims import Symbol
 from netwright.compiler.language.params import Choices
 from netwright.compiler.objectives.fields import Field
-from netwright.compiler.objectives.sources import Idx, Npz
+from netwright.compiler.objectives.sources import Idx, Npz, Series
 from netwright.compiler.render import render
 from netwright.runtime.bundle import read_manifest
 from netwright.runtime.export import export_run
@@ -74,6 +74,7 @@ def shortened(text: str) -> str:
     text = re.sub(r"(?m)^  batch: \d+$", f"  batch: {BATCH}", text)
     text = re.sub(r"(?m)^  (epochs|steps): \d+$", f"  steps: {STEPS}", text)
     text = re.sub(r"adding: {", f"adding: {{samples: {SAMPLES}, test_samples: {SAMPLES}, ", text)
+    text = re.sub(r"dataset: \w+", "path: series.csv", text)
     text = re.sub(r"warmup: \d+", "warmup: 1", text)
     # Batch norm over two samples makes gradients a thousand times too large.
     text = re.sub(r"\blr: [\d.e-]+", "lr: 1e-7", text)
@@ -95,10 +96,20 @@ def write_data(compilation: Compilation, folder: Path) -> None:
     if isinstance(source, Npz):
         for name in source.paths():
             np.savez(folder / name, **arrays)
+    if isinstance(source, Series):
+        write_series(folder / "series.csv", source)
     if isinstance(source, Idx):
         for files in (source.train, source.test or []):
             for file, array in zip(files, arrays.values(), strict=True):
                 write_idx(folder / file, array)
+
+
+def write_series(path: Path, source: Series) -> None:
+    """A series of some windows, with whole numbers as times."""
+    rows = np.random.default_rng(0).normal(size=(source.span + 3 * SAMPLES, len(source.used)))
+    names = [source.time or "t", *source.used]
+    lines = [",".join(map(str, [number, *row])) for number, row in enumerate(rows)]
+    path.write_text("\n".join([",".join(names), *lines]), encoding="utf-8")
 
 
 def sample(field: Field, count: int, dims: Mapping[str, Symbol]) -> np.ndarray:

@@ -53,6 +53,7 @@ PARAMETERS = {
     ("digits_cnn", None): 53_362,
     ("fashion_cnn", None): 421_738,
     ("gru_adding", None): 13_121,
+    ("gru_forecast", None): 3_723,
     ("lstm_adding", None): 17_473,
     ("lstm_fashion_rows", None): 82_186,
     ("rnn_adding", None): 4_417,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .array_sources import Digits, Idx, Npy, Npz
 from .image_sources import ImageFolder
 from .sequence_sources import Adding, CopyMemory, SequentialImage
+from .series_source import Series
 from .source import Source
 from .table_sources import Csv, Parquet
 from .text_sources import Text
@@ -21,6 +22,7 @@ __all__ = [
     "Npz",
     "Parquet",
     "SequentialImage",
+    "Series",
     "Source",
     "Text",
 ]
@@ -36,6 +38,7 @@ SOURCES: dict[str, type[Source]] = {
         Npz,
         Idx,
         Text,
+        Series,
         SequentialImage,
         Adding,
         CopyMemory,

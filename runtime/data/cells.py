@@ -50,7 +50,13 @@ class Cells:
 
 
 def cells_of(
-    column: ChunkedArray, declared: Field, name: str, rows: RowNames, decimal: str | None = None
+    column: ChunkedArray,
+    declared: Field,
+    name: str,
+    rows: RowNames,
+    decimal: str | None = None,
+    *,
+    may_be_named: bool = True,
 ) -> Cells:
     """Read a column as its field declares it.
 
@@ -60,14 +66,25 @@ def cells_of(
     Args:
         name: of the column. rows: what messages call them.
         decimal: what parts the decimals of numbers in a text; None where they are no texts.
+        may_be_named: whether a spec may name words as classes, which become numbers.
     """
-    return _Reader(declared, f"column `{name}` of `{rows.path.name}`", rows, decimal).read(column)
+    place = f"column `{name}` of `{rows.path.name}`"
+    return _Reader(declared, place, rows, decimal, may_be_named=may_be_named).read(column)
 
 
 class _Reader:
     """Reads one column. place: what messages call it."""
 
-    def __init__(self, declared: Field, place: str, rows: RowNames, decimal: str | None) -> None:
+    def __init__(
+        self,
+        declared: Field,
+        place: str,
+        rows: RowNames,
+        decimal: str | None,
+        *,
+        may_be_named: bool,
+    ) -> None:
+        self._may_be_named = may_be_named
         self._dtype, self._classes = np.dtype(declared.dtype or ""), declared.classes or []
         self._place, self._rows, self._decimal = place, rows, decimal
 
@@ -151,6 +168,8 @@ class _Reader:
 
     def _naming_help(self, words: list[str]) -> str:
         """The next step for words where numbers are wanted."""
+        if not self._may_be_named:
+            return "correct the cell, or empty it where there is no number"
         if len(words) > LISTED or any(NUMBER.fullmatch(word) for word in words):
             return "words become numbers where the field has `classes: [...]`"
         return f"name the words, which become numbers then: `classes: {flow(words)}`"
@@ -241,7 +260,7 @@ def _number_help(text: str, decimal: str | None) -> str | None:
         marks, point, other = text.count("."), "," in text, "."
     if point or marks > 1:
         return "write numbers without marks between thousands, such as `1234.5` for `1,234.5`"
-    return f'write `decimal: "{other}"` in the source `csv`, if `{other}` parts the decimals'
+    return f'write `decimal: "{other}"` in `source`, if `{other}` parts the decimals'
 
 
 def _no_number(column: ChunkedArray) -> int:

@@ -14,8 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import few_to_split
 from .fingerprint import blocks, described, fingerprint
 from .opened import OpenedFile
+from .splits import split_in_order
 
 Indices = NDArray[np.int64]
 Array = NDArray[Any]
@@ -90,6 +92,17 @@ class Column(ABC):
     def subset(self, indices: Indices) -> Column:
         """The samples of these indices; nothing is copied."""
         return SubsetColumn(self, indices)
+
+    def cut(self, fraction: float) -> tuple[Indices, Indices]:
+        """Samples that follow each other in time as an earlier and a later part.
+
+        fraction: of the samples, which make up the later one.
+        Returns: the indices of both, ascending. Samples that belong to neither are left out.
+        Raises: NetwrightError: F601: nothing is left for the earlier one.
+        """
+        if len(self) < 2:
+            raise few_to_split(len(self))
+        return split_in_order(len(self), fraction)
 
     def distinct(self) -> Column:
         """The values that samples are made of, each once, with the same last axes.
@@ -226,6 +239,15 @@ class ConvertedColumn(Column):
 
     def _view(self, values: Array) -> Array:
         return values.reshape(len(values), *self.shape[1:]).astype(self.dtype, copy=False)
+
+    def subset(self, indices: Indices) -> Column:
+        return ConvertedColumn(self._column.subset(indices), self.dtype, self.shape[1:])
+
+    def cut(self, fraction: float) -> tuple[Indices, Indices]:
+        return self._column.cut(fraction)
+
+    def distinct(self) -> Column:
+        return self._column.distinct() if self.shape == self._column.shape else self
 
     def in_memory(self) -> Array | None:
         held = self._column.in_memory()

@@ -18,10 +18,11 @@ from ...compiler.objectives.fields import Field, Normalize, with_classes, with_s
 from ...compiler.suggest import listing
 from .check import Checker, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
+from .errors import few_to_split
 from .normalizing import measure
 from .raw import RawData
 from .sources import read_source
-from .splits import split, split_in_order
+from .splits import split
 
 Part = Literal["train", "validation", "test"]
 
@@ -186,12 +187,12 @@ def _part(
     fields: Mapping[str, Field], columns: Columns, fraction: float, seed: int | None
 ) -> tuple[Columns, Columns]:
     """What stays and what is set aside; seed: None for samples that follow each other in time."""
+    if seed is None:
+        first, last = next(iter(columns.values())).cut(fraction)
+        return take(columns, first), take(columns, last)
     total = count(columns)
     if total < 2:
-        raise failure(Code.F601, f"expected at least 2 samples to split into parts, found {total}")
-    if seed is None:
-        first, last = split_in_order(total, fraction)
-        return take(columns, first), take(columns, last)
+        raise few_to_split(total)
     name = _balancing(fields, columns)
     stay, drawn = split(total, fraction, seed, columns[name].whole() if name else None)
     return take(columns, stay), take(columns, drawn)

@@ -24,6 +24,11 @@ def too_few(size: int, processes: int, pieces: int) -> NetwrightError:
     )
 
 
+def few_to_split(count: int) -> NetwrightError:
+    """There are no samples to set aside and to train on."""
+    return failure(Code.F601, f"expected at least 2 samples to split into parts, found {count}")
+
+
 def missing(path: Path) -> NetwrightError:
     kind = "a folder" if path.is_dir() else "no such file"
     return failure(

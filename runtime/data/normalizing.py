@@ -73,8 +73,9 @@ def measure(fields: Mapping[str, Field], train: Columns) -> tuple[dict[str, Norm
 
 def _measured(name: str, field: Field, train: Columns) -> tuple[Normalize, list[str]]:
     assert field.normalize
-    column = looked_at({name: train[name].distinct()})[name]
-    # Counted from the end: what samples are made of may lack axes of theirs before it.
+    # What samples are made of lacks their axis of steps, but ends with the same one.
+    is_last = field.channel_axis == field.rank - 1
+    column = looked_at({name: train[name].distinct() if is_last else train[name]})[name]
     axis = None if field.channels == 1 else field.channel_axis - field.rank
     units = _in_units(field, numbers(column, axis=axis))
     means, stds = np.atleast_1d(units.mean), np.atleast_1d(units.std)

@@ -19,6 +19,7 @@ from ...compiler.objectives.sources import (
     Npz,
     Parquet,
     SequentialImage,
+    Series,
     Source,
     Text,
 )
@@ -30,6 +31,7 @@ from .image_folder import class_names, read_image_folder
 from .npz import read_npy, read_npz
 from .raw import RawData
 from .sequences import read_sequential_image
+from .series import read_series
 from .tables import read_table
 from .tasks import adding, copy_memory, draw_task
 from .text import read_text
@@ -127,6 +129,7 @@ _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     Idx: _idx,
     Text: read_text,
     SequentialImage: _sequential_image,
+    Series: read_series,
     Adding: _adding,
     CopyMemory: _copy_memory,
 }

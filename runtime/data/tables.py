@@ -18,7 +18,13 @@ from .cells import Cells, cells_of
 from .columns import Array, ArrayColumn, Column, Indices
 from .errors import gathered
 from .raw import RawData
-from .table_files import RowNames, column_names, fitting_delimiter, read_columns
+from .table_files import (
+    ChunkedArray,
+    RowNames,
+    column_names,
+    fitting_delimiter,
+    read_columns,
+)
 
 _FILL = ", or put a number there that no value of the column has: `missing: {fill: ...}`"
 
@@ -71,12 +77,7 @@ def _read(settings: Table, fields: Mapping[str, Field], path: Path) -> _Part:
         delimiter, decimal = settings.delimiter, settings.decimal
     wanted = {name: settings.named(name) for name in fields}
     used = list(dict.fromkeys(column for columns in wanted.values() for column in columns))
-    known = column_names(path, delimiter)
-    if delimiter is not None and not set(used) & set(known):
-        _check_delimiter(path, used, delimiter)
-        _check_header(path, used, known, delimiter)
-    _check_columns(path, used, known)
-    table, rows = read_columns(path, used, delimiter), RowNames(path, delimiter)
+    table, rows = open_table(path, used, delimiter, settings.title)
     found: dict[tuple[str, str], Cells] = {}
     problems: list[Diagnostic] = []
     for name, declared in fields.items():
@@ -88,6 +89,23 @@ def _read(settings: Table, fields: Mapping[str, Field], path: Path) -> _Part:
     if problems:
         raise NetwrightError(*problems)
     return _assembled(settings, fields, wanted, found, rows)
+
+
+def open_table(
+    path: Path, used: Sequence[str], delimiter: str | None, title: str
+) -> tuple[Mapping[str, ChunkedArray], RowNames]:
+    """The named columns of a file, and what messages call its rows.
+
+    Args:
+        delimiter: of a CSV file; None for a Parquet file. title: of the source, for messages.
+    Raises: NetwrightError: F602: the file is missing or damaged. F601: a column is missing.
+    """
+    known = column_names(path, delimiter)
+    if delimiter is not None and not set(used) & set(known):
+        _check_delimiter(path, used, delimiter, title)
+        _check_header(path, used, known, delimiter)
+    _check_columns(path, used, known)
+    return read_columns(path, used, delimiter), RowNames(path, delimiter)
 
 
 def _check_header(path: Path, wanted: Sequence[str], known: Sequence[str], delimiter: str) -> None:
@@ -113,14 +131,14 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _check_delimiter(path: Path, wanted: Sequence[str], delimiter: str) -> None:
+def _check_delimiter(path: Path, wanted: Sequence[str], delimiter: str, title: str) -> None:
     """Tell which delimiter a file seems to have, where the one of the spec gives no column."""
     other = fitting_delimiter(path, wanted, delimiter)
     if other is not None:
         raise failure(
             Code.F601,
             f"expected {_words(delimiter)} between the columns of `{path}`, found {_words(other)}",
-            help=f"write `delimiter: {json.dumps(other)}` in the source `csv`",
+            help=f"write `delimiter: {json.dumps(other)}` in {title}",
         )
 
 
