@@ -746,6 +746,70 @@ def predict(
 
 
 @cli.command(
+    short_help="Let a language model go on from a prompt.",
+    epilog=example("netwright generate runs/char_lstm-1/bundle --prompt 'The ' --length 300"),
+)
+@click.argument("bundle", type=EXISTING)
+@click.option("--prompt", default="\n", help="What the text begins with; a new line by default.")
+@click.option(
+    "--length",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many tokens are drawn at most.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    default=0.8,
+    show_default=True,
+    help="Below 1, likely tokens get likelier; 0 takes the likeliest.",
+)
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Draw from so many tokens with the highest scores; 0 for all.",
+)
+@click.option("--stop", help="A character that ends the text.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the random numbers: the same seed, the same text.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+def generate(
+    bundle: Path,
+    prompt: str,
+    length: int,
+    temperature: float,
+    top_k: int,
+    stop: str | None,
+    seed: int,
+    device: Any,
+) -> None:
+    """Let an exported language model go on from a prompt, in ONNX Runtime alone."""
+    from .runtime.generate import generate as generated
+    from .runtime.session import load
+
+    click.echo(prompt, nl=False)
+    click.echo(
+        generated(
+            load(bundle, device),
+            prompt,
+            length,
+            temperature=temperature,
+            top_k=top_k,
+            stop=stop,
+            seed=seed,
+        )
+    )
+
+
+@cli.command(
     short_help="All of it, from check to a prediction by the ONNX file.",
     epilog=example("netwright run specs/digits_cnn.yaml"),
 )

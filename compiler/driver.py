@@ -169,7 +169,8 @@ def _bind(compilation: Compilation, sink: Sink) -> Compilation:
         fields, broken = (
             resolve_fields(spec.data, spec.dims, span, sink) if spec.data else ({}, frozenset())
         )
-        context = Context(compilation.graphs, fields, spec.dims, span, sink, broken)
+        source = spec.data.source if spec.data else None
+        context = Context(compilation.graphs, fields, spec.dims, span, sink, broken, source)
         _check_sections(spec, context)
     with sink.stage("the lints"):
         _lint(compilation, context)
@@ -207,6 +208,10 @@ def _check_sections(spec: Spec, context: Context) -> None:
         failed = {name for name, graph in spec.graphs.items() if graph is None}
         if not failed & set(objective.networks().values()) and "data" not in spec.broken:
             objective.check(context, ("objective", objective.name))
+            for problem in (
+                () if context.sink.errors else objective.training_problems(spec.training, context)
+            ):
+                context.report(problem, ("training",))
             if spec.data and not context.sink.errors:
                 check_unread(objective, spec.data, context)
 

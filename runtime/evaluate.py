@@ -123,7 +123,7 @@ def _bundle_data(
 
 def _with_labels(compilation: Compilation, labels: Mapping[str, Sequence[str]]) -> Compilation:
     """A bundle's spec with the names of classes that its outputs have."""
-    return named(compilation, objective_of(compilation).named_fields(labels))
+    return named(compilation, objective_of(compilation).named_fields(labels, compilation.graphs))
 
 
 def _with_statistics(compilation: Compilation, folder: Path, manifest: Manifest) -> Compilation:

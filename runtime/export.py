@@ -28,9 +28,10 @@ from .bundle import (
 )
 from .bundle_target import check_target
 from .checkpoint import load_weights, steps
+from .draws import judge_of
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
-from .opening import check_trainable, open_run
+from .opening import check_trainable, input_fields, open_run
 from .outcome import Outcome, outcome_of
 from .parity import check_parity, compare_program
 from .runs import SUMMARY, versions
@@ -225,11 +226,12 @@ def _prove(
     from .torch_programs import torch_programs
 
     in_torch = torch_programs(compilation, weights)
+    judge = judge_of(compilation.programs, in_torch)
     comparisons = [
         comparison
         for name, program in programs.items()
         for comparison in compare_program(
-            program, draft / _file(name), in_torch[name], compilation.fields
+            program, draft / _file(name), in_torch[name], input_fields(compilation), judge
         )
     ]
     return check_parity(comparisons, compilation.spec.export.tolerance)
@@ -270,7 +272,7 @@ def _manifest(
         spec_sha256=compilation.spec_hash,
         files={path.relative_to(draft).as_posix(): _record(path) for path in paths},
         programs={
-            name: program_signature(graph, _file(name), compilation.fields)
+            name: program_signature(graph, _file(name), input_fields(compilation))
             for name, graph in programs.items()
         },
         symbols=symbol_bounds(programs.values()),

@@ -66,7 +66,7 @@ def _checked(
         _check_finite(name, np.asarray(value), array, port)
     if port.below is not None:
         _check_ids(name, array, port)
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")
 
 
 def _check_symbol(

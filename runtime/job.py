@@ -6,10 +6,12 @@ from pathlib import Path
 
 import torch
 
+from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
 from .data.batches import Batches
 from .data.dataset import Dataset, Part
 from .data.homes import choose_home
+from .data.orders import SHUFFLED, Streams
 from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .objectives.registry import bind
@@ -29,7 +31,15 @@ def make_job(
     """Networks with fresh weights drawn by the spec's seed, and the data where the plan says."""
     layout = plan.layout
     torch.manual_seed(compilation.spec.training.seed)
-    objective = bind(compilation, device, layout)
+    rows = min(compilation.spec.training.batch, dataset.size("train"))
+    objective = bind(compilation, device, layout, rows)
+    if objective.continues and not world.is_alone:
+        raise failure(
+            Code.R905,
+            f"expected one process, as each batch goes on from the one before; found {world.size}",
+            help="set `carry: false` in the objective, or train in one process",
+        )
+    order = Streams() if objective.continues else SHUFFLED
 
     def batches(part: Part) -> Batches | None:
         columns = dataset.parts[part]
@@ -37,7 +47,13 @@ def make_job(
             return None
         home = plan.data if part == "train" else choose_home(columns, device)
         return Batches(
-            columns, dataset.fields, device, layout, home=home, workers=plan.workers_of(home)
+            columns,
+            dataset.fields,
+            device,
+            layout,
+            home=home,
+            workers=plan.workers_of(home),
+            order=order,
         )
 
     train = batches("train")

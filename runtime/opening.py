@@ -16,7 +16,7 @@ from ..compiler.diagnostics import Code, NetwrightError, Sink, failure
 from ..compiler.driver import Compilation, compile_spec
 from ..compiler.objectives.base import Context, Objective
 from ..compiler.objectives.field_checks import unmeasured
-from ..compiler.objectives.fields import Normalize, with_classes, with_statistics
+from ..compiler.objectives.fields import Field, Normalize, with_classes, with_statistics
 from ..compiler.objectives.supervised import Supervised
 from ..compiler.suggest import listing
 from .data.dataset import Dataset, open_data
@@ -143,6 +143,12 @@ def objective_of(compilation: Compilation) -> Objective:
     objective = compilation.spec.objective
     assert objective
     return objective
+
+
+def input_fields(compilation: Compilation) -> dict[str, Field]:
+    """What the inputs of programs hold, by name."""
+    fields, graphs = compilation.fields, compilation.graphs
+    return {**fields, **objective_of(compilation).other_inputs(fields, graphs)}
 
 
 def settings_of(compilation: Compilation) -> Supervised:

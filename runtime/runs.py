@@ -10,6 +10,7 @@ runs/<name>-<n>/
   plan.json       how its steps are executed, and why
   metrics.jsonl   one line for each measurement or epoch
   gradients.jsonl the sizes of gradients, at even distances
+  samples.jsonl   what the network made while it was trained, such as text
   checkpoints/    see checkpoint.py
   outcome.json    how it came to its end; see outcome.py
   run.lock        while a process trains there; see lock.py
@@ -51,6 +52,7 @@ SPEC = "spec.yaml"
 SOURCE = "model.py"
 METRICS = "metrics.jsonl"
 GRADIENTS = "gradients.jsonl"
+SAMPLES = "samples.jsonl"
 PLAN = "plan.json"
 SUMMARY = "summary.json"
 CURVES = "curves.png"

@@ -122,6 +122,7 @@ class Stepper:
         """
         step = self.state.step
         self._freeze(step)
+        self._begin(batches)
         self.seed()
         pieces, numbers = self.pieces(batches), self._numbers.at(step)
         losses: dict[str, Tensor] = {}
@@ -143,6 +144,10 @@ class Stepper:
             for worker in self._workers:
                 worker.renew()
 
+    def _begin(self, batches: Sequence[Batch]) -> None:
+        if batches[0].begins:
+            self.job.objective.begin()
+
     def seed(self) -> None:
         """Begin the random numbers of the current step, which no other step has."""
         rank = self.job.world.rank
@@ -162,6 +167,7 @@ class Stepper:
         """
         step = self.state.step
         self._freeze(step)
+        self._begin(batches)
         self.seed()
         pieces, numbers = self.pieces(batches), self._numbers.at(step)
         for worker in self._workers:

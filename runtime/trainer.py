@@ -23,7 +23,8 @@ from .observer import EpochEnd, Observer, Progress
 from .outcome import note_divergence
 from .resuming import newest_checkpoint
 from .rewinding import destination, keep_true, turn_back
-from .runs import GRADIENTS, METRICS
+from .runs import GRADIENTS, METRICS, SAMPLES
+from .samples import Samples
 from .snapshot import State, first_bad_tensor
 from .stepper import Job, Stepper
 from .stopping import Stop
@@ -47,6 +48,7 @@ class Trainer:
         self._interval = job.settings.validation.interval(self.per_epoch)
         self._history = History(job.folder)
         self._gradients = GradientLog(job.folder, self.total)
+        self._samples = Samples(job.folder, job.objective)
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._saved: int | None = None
         self._signal: int | None = None
@@ -171,6 +173,7 @@ class Trainer:
         )
         if self.job.world.is_main:
             self._history.append(record)
+            self._show(measures=measures)
         state.sums, state.counts = {}, {}
         if best or state.ended:
             self._save()
@@ -178,6 +181,12 @@ class Trainer:
         if state.ended:
             self._tell_end()
         self._looked = time.perf_counter()
+
+    def _show(self, *, measures: bool) -> None:
+        """Let the networks make samples as often as validation samples are measured."""
+        if measures:
+            for text in self._samples.take(self.state.step, self.stepper.averaged()):
+                self.observer.tell(text)
 
     def _tell_end(self) -> None:
         patience = self.job.patience
@@ -265,7 +274,11 @@ class Trainer:
     def _cut(self) -> dict[str, int]:
         """Returns: file -> how many of its lines can't be read."""
         step = self.state.step
-        return {METRICS: self._history.cut(step), GRADIENTS: self._gradients.cut(step)}
+        return {
+            METRICS: self._history.cut(step),
+            GRADIENTS: self._gradients.cut(step),
+            SAMPLES: self._samples.cut(step),
+        }
 
     def _rewind(self, diverged: Diverged) -> None:
         """Find the layer that broke; go back to a checkpoint if the spec says so.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .torch_forward import Body, numbered
-from .torch_layout import INDENT, fit
+from .torch_layout import INDENT, WIDTH, fit
 from .torch_names import local_name
 from .torch_parts import Loop, Step, fill
 
@@ -51,7 +51,7 @@ class _Writer:
             (names[port.key], outer[key])
             for port, key in zip(self.carried_ports, self.carried_inputs, strict=True)
         ]
-        yield from _assign(starts, self.indent)
+        yield from _assign(starts, self.outer.depth)
         for name in self.lists:
             yield f"{self.indent}{name} = []"
         yield f"{self.indent}for {names['index']} in range(int({outer[self.step.inputs[0]]})):"
@@ -100,7 +100,7 @@ class _Writer:
             (self.names[port.key], body.names[key])
             for port, key in zip(self.carried_ports, self.carried_results, strict=True)
         ]
-        yield from _assign(pairs, indent)
+        yield from _assign(pairs, body.depth)
         if self.loop.condition:
             yield f"{indent}if not {go_on}:"
             yield f"{indent}{INDENT}break"
@@ -126,9 +126,17 @@ class _Writer:
         return fill(text, lambda place: self.outer.names[inputs[place]], str)
 
 
-def _assign(pairs: Sequence[tuple[str, str]], indent: str) -> Iterator[str]:
+def _assign(pairs: Sequence[tuple[str, str]], depth: int) -> Iterator[str]:
     """One assignment of all values at once, since they may change places."""
     changed = [(left, right) for left, right in pairs if left != right]
-    if changed:
-        left, right = (", ".join(side) for side in zip(*changed, strict=True))
-        yield f"{indent}{left} = {right}"
+    if not changed:
+        return
+    left, right = zip(*changed, strict=True)
+    pad, names = INDENT * depth, ", ".join(left)
+    line = f"{pad}{names} = {', '.join(right)}"
+    if len(line) <= WIDTH:
+        yield line
+        return
+    yield f"{pad}{names} = ("
+    yield from (f"{pad}{INDENT}{text}," for text in right)
+    yield f"{pad})"

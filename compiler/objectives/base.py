@@ -16,6 +16,7 @@ from ..source import Key, Span
 from .fields import Field
 from .problem import Problem
 from .section import Section
+from .source import Source
 from .training import Training
 
 
@@ -51,7 +52,7 @@ class Context:
 
     graphs: the networks by name. fields: the data fields that passed `resolve_fields`.
     broken: names of fields whose mistakes are reported already.
-    dims: every symbolic size by name, `B` included.
+    dims: every symbolic size by name, `B` included. source: where the data comes from.
     span: the place of a value in the spec by its path from the root.
     """
 
@@ -61,6 +62,7 @@ class Context:
     span: Callable[[Key], Span | None]
     sink: Sink
     broken: frozenset[str] = field(default=frozenset())
+    source: Source | None = None
 
     def report(self, problem: Problem, path: Key) -> None:
         """Report a problem of the section at `path`."""
@@ -117,8 +119,16 @@ class Objective(Section):
         """Output of a program -> the names of its classes, where the data has names."""
         return {}
 
-    def named_fields(self, labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    def named_fields(
+        self, labels: Mapping[str, Sequence[str]], graphs: Mapping[str, Graph]
+    ) -> dict[str, Sequence[str]]:
         """Field -> the names of its classes, from what `labels` gave."""
+        return {}
+
+    def other_inputs(
+        self, fields: Mapping[str, Field], graphs: Mapping[str, Graph]
+    ) -> dict[str, Field]:
+        """What those inputs of programs hold that are no data fields."""
         return {}
 
     def probable(self, graphs: Mapping[str, Graph]) -> dict[str, Probable]:
@@ -137,8 +147,8 @@ class Objective(Section):
         """The fields that networks read and that nothing is compared with."""
         raise NotImplementedError
 
-    def training_problems(self, training: Training) -> Iterator[Problem]:
-        """Settings of `training` that the objective can't be trained with."""
+    def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
+        """Settings of `training` that it can't be trained with. It must have passed `check`."""
         yield from ()
 
 

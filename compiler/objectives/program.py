@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..ir.graph import Graph, Node, Operator, Value
+from ..ir.shapes import TensorType
 from ..ir.structure import Call
 from ..ops.activations import Sigmoid
 from ..ops.rescale import Rescale
@@ -41,6 +42,13 @@ class ProgramBuilder:
             return raw
         return self._add(f"{name}_input", _rescale(field, field.affine()), raw)
 
+    def input(self, name: str, kind: TensorType) -> Value:
+        """An input that is no data field; the name must be free."""
+        value = Value(name, kind)
+        self._taken.add(name)
+        self._inputs.append(value)
+        return value
+
     def call(self, graph: Graph, inputs: Sequence[Value]) -> dict[str, Value]:
         """Apply a network: output -> value."""
         call = Call(graph)
@@ -66,9 +74,13 @@ class ProgramBuilder:
         self._nodes.append(Node(path, op, (x,), (result,)))
         return result
 
-    def graph(self, outputs: Mapping[str, Value]) -> Graph:
-        """The finished program, with its outputs by name, in this order."""
-        return Graph(self.name, tuple(self._inputs), tuple(self._nodes), outputs)
+    def graph(self, outputs: Mapping[str, Value], states: Mapping[str, str] | None = None) -> Graph:
+        """The finished program, with its outputs by name, in this order.
+
+        states: input -> the output that it becomes for the next chunk, of a program for chunks.
+        """
+        inputs, nodes = tuple(self._inputs), tuple(self._nodes)
+        return Graph(self.name, inputs, nodes, outputs, states=dict(states or {}))
 
 
 def _rescale(field: Field, rule: tuple[list[float], list[float]]) -> Rescale:

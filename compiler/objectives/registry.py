@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import Objective
+from .language_model import LanguageModel
 from .supervised import Supervised
 
-OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (Supervised,)}
+OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (Supervised, LanguageModel)}

@@ -38,7 +38,6 @@ def _against(training: Training, objective: Objective, data: Data | None) -> Ite
     yield from _roles(training, objective)
     yield from _form(training)
     yield from _measuring(training, data)
-    yield from objective.training_problems(training)
     watched = training.checkpoint.best
     if watched is not None:
         yield from _watched("best", watched, ("checkpoint", "best"), objective, data)

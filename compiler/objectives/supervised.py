@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field as Setting
 
@@ -19,28 +19,13 @@ from .id_room import with_room
 from .judging import check_loss, check_metric
 from .losses import CrossEntropy, Loss, WeightedLoss, class_count
 from .metrics import METRICS, Metric
+from .network_use import NetworkUse
 from .padding import check_padding
 from .problem import Problem
 from .program import ProgramBuilder, fresh
 from .repetition import check_repeats
-from .section import OneKey, Section
+from .section import OneKey
 from .units import check_units, raw_field
-
-
-class NetworkUse(Section):
-    """A network, and which data fields its inputs take where their names differ."""
-
-    title: ClassVar[str] = "`network`"
-    expects: ClassVar[str] = "the name of a network or a map"
-
-    network: str = Setting(description="The name of a network.")
-    inputs: dict[str, str] = Setting(
-        default={}, description="Input -> data field, for inputs that are not named as a field."
-    )
-
-    @classmethod
-    def desugar(cls, data: Any) -> Any:
-        return {"network": data} if isinstance(data, str) else super().desugar(data)
 
 
 class Supervised(Objective):
@@ -101,7 +86,7 @@ class Supervised(Objective):
         return read | {name for name in lengths if name}
 
     def check(self, context: Context, path: Key) -> None:
-        graph = self._graph(context, path)
+        graph = self.network.find(self.title, context, path)
         if graph is None:
             return
         targets = [item.loss.target for item in self.losses]
@@ -113,24 +98,6 @@ class Supervised(Objective):
         check_padding(graph, self.inputs(graph), self.losses, context)
         self._check_names(graph, context, path)
         self._check_augmentation(graph, context)
-
-    def _graph(self, context: Context, path: Key) -> Graph | None:
-        """The network that is trained; None where it or the data is missing, which is reported."""
-        if not context.fields and not context.broken:
-            context.misfit(
-                f"{self.title} needs `data`, which the spec does not have",
-                path,
-                "add `data: {source: ...}` with the fields that the network and losses read",
-            )
-            return None
-        graph = context.graphs.get(self.network.network)
-        if graph is None:
-            context.misfit(
-                f"the objective needs a network `{self.network.network}`, which does not exist",
-                (*path, "network"),
-                did_you_mean(self.network.network, context.graphs, "network"),
-            )
-        return graph
 
     def _check_losses(
         self, graph: Graph, types: Mapping[str, TensorType] | None, context: Context, path: Key
@@ -214,7 +181,9 @@ class Supervised(Objective):
                 found |= {output: classes, probabilities: classes}
         return found
 
-    def named_fields(self, labels: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    def named_fields(
+        self, labels: Mapping[str, Sequence[str]], graphs: Mapping[str, Graph]
+    ) -> dict[str, Sequence[str]]:
         losses = (item.loss for item in self.losses)
         return {loss.target: labels[loss.output] for loss in losses if loss.output in labels}
 

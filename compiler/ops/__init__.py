@@ -6,6 +6,7 @@ from . import attention as attention
 from . import axes as axes
 from . import convolution as convolution
 from . import embedding as embedding
+from . import generation as generation
 from . import global_pooling as global_pooling
 from . import layer_normalization as layer_normalization
 from . import linear as linear

@@ -432,6 +432,17 @@ def register(cls: OpClass) -> OpClass:
     return cls
 
 
+INTERNAL: dict[str, type[Op]] = {}
+"""Operators that programs are built of and that no spec can name, by their names in messages."""
+
+
+def internal(cls: OpClass) -> OpClass:
+    """Give an operator its name and a place among those that are tested, not in the language."""
+    cls.name = snake_case(cls.__name__)
+    INTERNAL[cls.name] = cls
+    return cls
+
+
 def snake_case(name: str) -> str:
     """`ConvTranspose2d` -> `conv_transpose2d`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -26,10 +26,14 @@ class Stepped:
         states; its outputs, then the states behind the chunk. An output with an axis of time is
         the chunk's part of the whole; one without is what the network gives for all steps so far.
         The layers use the network's own tensors.
+    counter: the state that counts the steps so far, where a layer needs that.
+    longest: the most steps that all chunks together may have; None where any number may come.
     """
 
     graph: Graph
     states: tuple[State, ...]
+    counter: State | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ class Recorder:
             time=str(self.time),
             states={state.input: state.output for state in states},
         )
-        return Stepped(graph, states)
+        counter = self._states.get(SEEN)
+        return Stepped(graph, states, counter, self.longest if counter else None)
 
 
 class Stepper:

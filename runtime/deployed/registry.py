@@ -9,7 +9,7 @@ from ...compiler.driver import Compilation
 from ..data.dataset import Dataset, Part
 from ..opening import objective_of
 from ..session import Bundle
-from . import supervised
+from . import language_model, supervised
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,10 @@ class Deployed:
     demonstrate: Callable[[Compilation, Bundle, Dataset], Iterator[str]]
 
 
-DEPLOYED = {"supervised": Deployed(supervised.figures, supervised.demonstrate)}
+DEPLOYED = {
+    "supervised": Deployed(supervised.figures, supervised.demonstrate),
+    "language_model": Deployed(language_model.figures, language_model.demonstrate),
+}
 """By the name of the objective."""
 
 

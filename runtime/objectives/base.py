@@ -82,8 +82,18 @@ class Objective(Protocol):
     def state(self) -> Mapping[str, Tensor]:
         """Tensors beside the networks that steps change in place; checkpoints hold them."""
 
+    @property
+    def continues(self) -> bool:
+        """Whether each row of a batch goes on where that row of the batch before ended."""
+
+    def begin(self) -> None:
+        """The rows of the next training step begin anew."""
+
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         """A new meter for one evaluation, by the processes of a world."""
+
+    def samples(self, step: int) -> list[str]:
+        """What the networks make after a step, for people to look at; often nothing."""
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         """The losses of one turn; the networks are in training mode."""

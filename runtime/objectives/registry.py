@@ -13,9 +13,10 @@ from ..generated import build_networks
 from ..opening import objective_of
 from ..planning.layout import arrange
 from .base import Objective
+from .language_model import LanguageModel
 from .supervised import Supervised
 
-Maker = Callable[[Any, Compilation, Mapping[str, nn.Module], torch.device], Objective]
+Maker = Callable[[Any, Compilation, Mapping[str, nn.Module], torch.device, int], Objective]
 
 
 def _supervised(
@@ -23,21 +24,30 @@ def _supervised(
     compilation: Compilation,
     networks: Mapping[str, nn.Module],
     device: torch.device,
+    rows: int,
 ) -> Objective:
     return Supervised(settings, compilation.graphs, networks, device)
 
 
-MAKERS: dict[str, Maker] = {"supervised": _supervised}
+MAKERS: dict[str, Maker] = {"supervised": _supervised, "language_model": LanguageModel}
 """By the name of the objective."""
 
 
-def bind(compilation: Compilation, device: torch.device, layout: torch.memory_format) -> Objective:
+def bind(
+    compilation: Compilation,
+    device: torch.device,
+    layout: torch.memory_format,
+    rows: int | None = None,
+) -> Objective:
     """An objective over its networks, which are built from the generated source.
 
     The weights are drawn from torch's generator, so that the caller's seed decides them.
+
+    rows: samples in a training step; the spec's batch unless given.
     """
     settings = objective_of(compilation)
     networks = build_networks(compilation.source, compilation.graphs)
     for network in networks.values():
         arrange(network.to(device), layout)
-    return MAKERS[settings.name](settings, compilation, networks, device)
+    samples = compilation.spec.training.batch if rows is None else rows
+    return MAKERS[settings.name](settings, compilation, networks, device, samples)

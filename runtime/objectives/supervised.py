@@ -23,6 +23,8 @@ from .losses import Compute, make_loss
 class Supervised:
     """See compiler/objectives/supervised.py for the settings."""
 
+    continues = False
+
     def __init__(
         self,
         settings: Settings,
@@ -42,8 +44,14 @@ class Supervised:
         self.schedules: Mapping[str, Schedule] = weights_of(settings)
         self.state: Mapping[str, Tensor] = {}
 
+    def begin(self) -> None:
+        """Rows of batches have nothing to do with those before."""
+
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         return Figures(self._settings, fields, self._device, world)
+
+    def samples(self, step: int) -> list[str]:
+        return []
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         return self.losses(self.outputs(batch), batch, numbers)

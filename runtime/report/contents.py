@@ -8,6 +8,7 @@ from ...compiler.driver import Compilation
 from ..runs import SPEC
 from .curves import curves
 from .filters import filters
+from .generated_text import generated_text
 from .gradients import gradients
 from .network import network
 from .record import environment, plan, spec_text
@@ -15,7 +16,10 @@ from .section import LeftOut, Piece, Pieces
 from .subject import Subject
 from .supervised import supervised
 
-OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {"supervised": supervised}
+OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {
+    "supervised": supervised,
+    "language_model": generated_text,
+}
 """Objective -> its sections: how well what was trained does what it is for."""
 
 

@@ -23,7 +23,7 @@ from netwright.compiler.diagnostics import NetwrightError
 from netwright.compiler.ir.dims import Symbol, evaluate
 from netwright.compiler.ir.shapes import DType, TensorType, parse_type, substitute_type
 from netwright.compiler.language.arguments import build
-from netwright.compiler.ops.base import REGISTRY, Example, Op, Refusal, Reject
+from netwright.compiler.ops.base import INTERNAL, REGISTRY, Example, Op, Refusal, Reject
 
 assert netwright.compiler.ops  # importing it fills the registry
 
@@ -95,8 +95,12 @@ def parsed(text: str, symbols: tuple[Symbol, ...]) -> TensorType:
     return parse_type(text, {symbol.name: symbol for symbol in symbols})
 
 
+OPERATORS = {**REGISTRY, **INTERNAL}
+"""Those of the language, and those that only programs are built of."""
+
+
 def cases() -> Iterator[Case]:
-    for name, cls in REGISTRY.items():
+    for name, cls in OPERATORS.items():
         for index, example in enumerate(cls.examples):
             op = build(cls, yaml.safe_load(example.arguments))
             yield Case(f"{name}-{index}", op, example)
@@ -105,10 +109,10 @@ def cases() -> Iterator[Case]:
 CASES = list(cases())
 REJECTS = [
     pytest.param(cls, reject, id=f"{name}-{index}")
-    for name, cls in REGISTRY.items()
+    for name, cls in OPERATORS.items()
     for index, reject in enumerate(cls.rejects)
 ]
-each_operator = pytest.mark.parametrize("cls", REGISTRY.values(), ids=REGISTRY)
+each_operator = pytest.mark.parametrize("cls", OPERATORS.values(), ids=OPERATORS)
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 
 

@@ -1,0 +1,108 @@
+"""`language_model`: what tokens cost by the ONNX files, and text that they generate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...compiler.driver import Compilation
+from ...compiler.objectives.language_model import LanguageModel
+from ..data.batches import Batches
+from ..data.dataset import Dataset, Part
+from ..data.homes import choose_home
+from ..data.orders import SHUFFLED, Streams
+from ..generate import draw, generate, vocabulary_of
+from ..objectives.language_model import TokenMeter, token_losses
+from ..opening import objective_of
+from ..session import Bundle
+
+CPU = torch.device("cpu")
+
+SHOWN = 200
+"""How many tokens are generated to show how it is done."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def figures(
+    compilation: Compilation, bundle: Bundle, dataset: Dataset, part: Part
+) -> dict[str, float]:
+    """`loss`, `bits` and `accuracy` over one part of the data, as in training.
+
+    Where the state was carried from batch to batch, `step` carries it; else `predict` reads each
+    window anew.
+    """
+    settings = _settings(compilation)
+    graph = compilation.graphs[settings.network.network]
+    carries, output = settings.carries(compilation.graphs), settings.scores(graph)
+    tokens = settings.tokens(compilation.graphs)
+    states = compilation.programs["step"].states if carries else {}
+    run = _Run(bundle, tokens, states)
+    meter, columns = TokenMeter(settings.target, output, CPU), dataset.parts[part]
+    batches = Batches(
+        columns,
+        dataset.fields,
+        CPU,
+        torch.contiguous_format,
+        home=choose_home(columns, CPU),
+        order=Streams() if carries else SHUFFLED,
+    )
+    for batch in batches.in_order(2 * compilation.spec.training.batch):
+        given = batch.raw[tokens].numpy()
+        outputs = {output: torch.from_numpy(run(given, begins=batch.begins)[output])}
+        meter.update(outputs, token_losses(outputs[output], batch.raw[settings.target]), batch)
+    return meter.compute()
+
+
+class _Run:
+    """A bundle that reads batches of tokens, and goes on where the rows before ended.
+
+    states: input of `step` -> the output that it becomes.
+    """
+
+    def __init__(self, bundle: Bundle, tokens: str, states: Mapping[str, str]) -> None:
+        self._session = bundle.program("step" if states else "predict")
+        self._tokens, self._states = tokens, states
+        self._behind: Arrays = {}
+
+    def __call__(self, tokens: NDArray[Any], *, begins: bool) -> Arrays:
+        rows = len(tokens)
+        if begins:
+            self._behind = {name: self._zeros(name, rows) for name in self._states}
+        given = {n: x.take(np.arange(rows), self._batch_axis(n)) for n, x in self._behind.items()}
+        found = self._session(**{self._tokens: tokens, **given})
+        self._behind = {name: found[made] for name, made in self._states.items()}
+        return found
+
+    def _batch_axis(self, state: str) -> int:
+        return self._session.inputs[state].shape.index("B")
+
+    def _zeros(self, state: str, rows: int) -> NDArray[Any]:
+        port = self._session.inputs[state]
+        return np.zeros([rows if size == "B" else int(size) for size in port.shape], port.dtype)
+
+
+def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:
+    """What the model says behind the beginning of the test samples."""
+    if "generate" not in bundle.programs:
+        return
+    sample = _settings(compilation).sample
+    first = dataset.parts["test"]["tokens"].take(np.arange(1))[0]
+    if bundle.manifest.reading.source == "text":
+        prompt = sample.prompt if sample else vocabulary_of(bundle).decode(first[:40])
+        text = generate(bundle, prompt, SHOWN, temperature=sample.temperature if sample else 0.8)
+        yield f"generated from the ONNX file behind {prompt!r}:"
+        yield from (f"  {line}" for line in text.splitlines())
+        return
+    drawn = draw(bundle.program("generate"), first, 20, 1.0, 0, -1, 0)
+    yield f"generated from the ONNX file: {drawn.tolist()}"
+
+
+def _settings(compilation: Compilation) -> LanguageModel:
+    settings = objective_of(compilation)
+    assert isinstance(settings, LanguageModel)
+    return settings

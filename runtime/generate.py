@@ -1,0 +1,88 @@
+"""`netwright generate`: text by the program `generate` of a bundle. Torch-free."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiler.diagnostics import Code, failure
+from ..compiler.ops.generation import NO_TOKEN
+from .session import Bundle, Session
+from .spoken import Ids, Vocabulary
+
+PROGRAM, PROMPT = "generate", "prompt"
+
+
+def vocabulary_of(bundle: Bundle) -> Vocabulary:
+    """What the tokens of a bundle say.
+
+    Raises: NetwrightError: B802: it generates nothing, or its tokens are no text.
+    """
+    port = bundle.program(PROGRAM).inputs[PROMPT]
+    if bundle.manifest.reading.source != "text":
+        raise failure(
+            Code.B802,
+            f"expected a bundle that was trained on text, found one of the data source "
+            f"`{bundle.manifest.reading.source}`",
+            help='give its tokens to the program: `bundle.program("generate")(prompt=...)`',
+        )
+    return Vocabulary(port.classes)
+
+
+def generate(
+    bundle: Bundle,
+    prompt: str,
+    length: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    stop: str | None = None,
+    seed: int = 0,
+) -> str:
+    """Text that goes on from a prompt, without the prompt.
+
+    Args:
+        length: how many tokens are drawn at most, >= 1.
+        temperature: >= 0; below 1, likely tokens get likelier; 0 takes the likeliest.
+        top_k: draw from so many tokens with the highest scores; 0 for all.
+        stop: a token that ends the text; it is left out.
+        seed: of the random numbers, by numpy's PCG64.
+    Raises: NetwrightError: B802: the prompt or `stop` has characters that the network never saw,
+        or the bundle generates no text.
+    """
+    vocabulary, session = vocabulary_of(bundle), bundle.program(PROGRAM)
+    ended = NO_TOKEN if stop is None else _one(vocabulary, stop)
+    tokens = draw(session, vocabulary.encode(prompt), length, temperature, top_k, ended, seed)
+    return vocabulary.decode(tokens[:-1] if len(tokens) and tokens[-1] == ended else tokens)
+
+
+def draw(
+    session: Session,
+    prompt: Ids,
+    length: int,
+    temperature: float,
+    top_k: int,
+    stop: int,
+    seed: int,
+) -> Ids:
+    """The tokens behind a prompt, i64[at most length]."""
+    random = np.random.Generator(np.random.PCG64(seed)).random((length, 1), np.float32)
+    found = session(
+        prompt=prompt[None],
+        random=random,
+        temperature=np.array(temperature, np.float32),
+        top_k=np.array(top_k, np.int64),
+        stop=np.array(stop, np.int64),
+    )
+    drawn: Ids = found["tokens"][0, : int(found["lengths"][0])]
+    return drawn
+
+
+def _one(vocabulary: Vocabulary, stop: str) -> int:
+    tokens = vocabulary.encode(stop)
+    if len(tokens) != 1:
+        raise failure(
+            Code.B802,
+            f"expected one token to stop at, found {stop!r} with {len(tokens)}",
+            help="name one character" if vocabulary.characters else "name one byte",
+        )
+    return int(tokens[0])

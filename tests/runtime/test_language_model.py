@@ -1,0 +1,220 @@
+"""The objective `language_model`: state from batch to batch, programs that agree, text."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from netwright.compiler.diagnostics import Code, NetwrightError
+from netwright.compiler.driver import Compilation, check_source
+from netwright.compiler.source import SourceFile
+from netwright.runtime import trainer
+from netwright.runtime.checkpoint import load_weights, steps
+from netwright.runtime.draws import cumulative
+from netwright.runtime.evaluate import evaluate
+from netwright.runtime.export import export_run
+from netwright.runtime.generate import generate
+from netwright.runtime.job import make_job
+from netwright.runtime.measure import measure
+from netwright.runtime.opening import open_run, read_data
+from netwright.runtime.plan import Plan
+from netwright.runtime.samples import read_samples
+from netwright.runtime.session import Bundle, load
+from netwright.runtime.torch_programs import torch_programs
+from netwright.runtime.train import TrainResult, train
+from netwright.runtime.weights import for_onnx
+
+from .test_train import stop_at
+
+SPEC = """\
+spec: v1
+name: tiny_lm
+dims: {T: {min: 1, max: 48}}
+data:
+  source: {text: {train: [rhyme.txt], test: [other.txt], unit: character, window: 12}}
+  split: {validation: 0.1}
+networks:
+  lm:
+    inputs: {tokens: {shape: [B, T], dtype: int64}}
+    layers:
+      - embedding: {size: 9, dim: 8}
+      - {id: memory, lstm: 24}
+      - {from: memory.sequence, linear: 9}
+    outputs: logits
+objective:
+  language_model:
+    network: lm
+    sample: {prompt: "abc", length: 30}
+training:
+  seed: 1
+  batch: 4
+  epochs: 12
+  optimizer: {adamw: {lr: 2e-2}}
+"""
+
+ATTENTION = SPEC.replace(
+    "      - {id: memory, lstm: 24}\n      - {from: memory.sequence, linear: 9}\n",
+    "      - {id: start, position_embedding: {length: 48}}\n"
+    "      - {id: seen, self_attention: {heads: 2, causal: true}}\n"
+    "      - {from: [start, seen], add: {}}\n"
+    "      - linear: 9\n",
+)
+
+LINE = "abcdefgh "
+"""What the text repeats: every character tells the next one."""
+
+
+def write_text(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.choice(list(LINE), 400)
+    (folder / "rhyme.txt").write_text(LINE * 120 + "".join(noise[:200]))
+    (folder / "other.txt").write_text(LINE * 12 + "".join(noise[200:]))
+
+
+def compiled(folder: Path, text: str = SPEC) -> Compilation:
+    write_text(folder)
+    return check_source(SourceFile("tiny_lm.yaml", text), folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    folder = tmp_path_factory.mktemp("lm")
+    return train(compiled(folder), output=folder / "run", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def bundle(finished: TrainResult) -> Bundle:
+    return load(export_run(finished.folder).folder, "cpu")
+
+
+def test_it_learns_what_comes_next(finished: TrainResult) -> None:
+    """Half of the test text is a rhyme, which costs nothing; half is noise: log2(9) = 3.17 bits."""
+    assert finished.metrics["test"]["bits"] < 3.17
+    loss = finished.metrics["test"]["loss"]
+    assert finished.metrics["test"]["bits"] == pytest.approx(loss / math.log(2))
+    texts = [record["texts"][0] for record in read_samples(finished.folder)]
+    assert len(texts) == 12
+    assert all(text.startswith("abc") and len(text) == 33 for text in texts)
+    assert "abcdefgh abc" in texts[-1]
+
+
+def test_the_state_goes_on_from_batch_to_batch(finished: TrainResult, tmp_path: Path) -> None:
+    """One row that reads all windows in turn costs what the whole text costs, read at once."""
+    compilation = open_run(finished.folder)
+    dataset = read_data(compilation, finished.folder.parent)
+    job = make_job(compilation, dataset, torch.device("cpu"), tmp_path, Plan())
+    assert job.test is not None
+    found = measure(job.objective, job.test, 1, job.figures())
+    tokens = torch.from_numpy(dataset.parts["test"]["tokens"].whole().reshape(1, -1).astype(int))
+    target = torch.from_numpy(dataset.parts["test"]["next"].whole().reshape(-1).astype(int))
+    with torch.inference_mode():
+        scores = job.objective.networks["lm"](tokens)
+        each = job.objective.networks["lm"](tokens.view(-1, 12))
+    expected = torch.nn.functional.cross_entropy(scores[0], target)
+    apart = torch.nn.functional.cross_entropy(each.flatten(0, 1), target)
+    assert found["loss"] == pytest.approx(float(expected), rel=1e-5)
+    assert abs(float(apart) - float(expected)) > 1e-4, "windows alone would cost something else"
+
+
+@pytest.mark.parametrize("step", [1, 5, 25])
+def test_stopped_and_resumed_is_bit_identical(
+    step: int, finished: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an epoch the state goes on too."""
+    monkeypatch.setattr(trainer, "LOOK_STEPS", 1)
+    stopped = train(compiled(tmp_path), output=tmp_path / "run", observer=stop_at(step))
+    assert stopped.step == step
+    resumed = train(compiled(tmp_path), output=stopped.folder, resume=True, device="cpu")
+    assert resumed.metrics == finished.metrics
+    newest = steps(finished.folder)[0]
+    first, second = (load_weights(r.folder, newest)["lm"] for r in (finished, resumed))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert read_samples(resumed.folder) == read_samples(finished.folder)
+
+
+def test_a_bundle_costs_what_its_run_does(finished: TrainResult, bundle: Bundle) -> None:
+    data = finished.folder.parent
+    expected = evaluate(finished.folder)
+    assert evaluate(bundle.folder, data_dir=data) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("text", [SPEC, ATTENTION], ids=["lstm", "attention"])
+def test_torch_and_onnx_draw_the_same_tokens(text: str, tmp_path: Path) -> None:
+    """But for random numbers within 1e-5 of a border of the distribution."""
+    compilation = compiled(tmp_path, text)
+    result = train(compilation, output=tmp_path / "run", device="cpu")
+    exported = load(export_run(result.folder).folder, "cpu")
+    opened = open_run(result.folder)
+    weights = for_onnx(load_weights(result.folder, steps(result.folder)[0]))
+    run = torch_programs(opened, weights)
+    rng = np.random.default_rng(3)
+    for batch, prompt, count in ((1, 1, 40), (3, 7, 25), (5, 4, 30)):
+        given = {
+            "prompt": rng.integers(0, 9, (batch, prompt)),
+            "random": rng.random((count, batch), np.float32),
+            "temperature": np.array(rng.uniform(0.5, 1.5), np.float32),
+            "top_k": np.array(rng.integers(0, 9)),
+            "stop": np.array(-1),
+        }
+        torchs, onnxs = run["generate"](given), exported.program("generate")(**given)
+        for row in range(batch):
+            agree_until_border(torchs["tokens"][row], onnxs["tokens"][row], row, given, run)
+        assert (onnxs["lengths"] == (onnxs["tokens"] >= 0).sum(1)).all()
+
+
+def agree_until_border(one: object, other: object, row: int, given: dict, run: dict) -> None:
+    different = np.flatnonzero(np.asarray(one) != np.asarray(other))
+    if not len(different):
+        return
+    step = different[0]
+    tokens = np.concatenate([given["prompt"][row], np.asarray(one)[:step]])
+    scores = run["predict"]({"tokens": tokens[None]})["logits"][0, -1]
+    borders = cumulative(scores, float(given["temperature"]), int(given["top_k"]))
+    assert np.abs(borders - given["random"][step, row]).min() < 1e-5
+
+
+def test_attention_ends_where_it_can_see_no_more(tmp_path: Path) -> None:
+    result = train(compiled(tmp_path, ATTENTION), output=tmp_path / "run", device="cpu")
+    exported = load(export_run(result.folder).folder, "cpu")
+    program = exported.program("generate")
+    settings = {
+        "temperature": np.array(1, np.float32), "top_k": np.array(0), "stop": np.array(-1)
+    }  # fmt: skip
+    random = np.random.default_rng(0).random((60, 2), np.float32)
+    found = program(prompt=np.zeros((2, 8), np.int64), random=random, **settings)
+    assert found["lengths"].tolist() == [40, 40], "48 steps at most, 8 of them in the prompt"
+    assert (found["tokens"][:, 40:] == -1).all()
+    with pytest.raises(NetwrightError) as caught:
+        program(prompt=np.zeros((2, 48), np.int64), random=random, **settings)
+    assert caught.value.diagnostics[0].code is Code.B802
+
+
+def test_text_ends_at_a_character(bundle: Bundle) -> None:
+    text = generate(bundle, "abcdef", 30, temperature=0.0, stop=" ")
+    assert text == "gh"
+    assert generate(bundle, "a", 20, seed=1) == generate(bundle, "a", 20, seed=1)
+    with pytest.raises(NetwrightError, match="'Z' at position 1"):
+        generate(bundle, "aZ", 5)
+
+
+def test_programs_are_those_of_the_vocabulary(bundle: Bundle) -> None:
+    assert list(bundle.labels["logits"]) == sorted(LINE)
+    assert bundle.program("generate").inputs["prompt"].classes == sorted(LINE)
+    with pytest.raises(NetwrightError) as caught:
+        bundle.predict(tokens=np.full((1, 3), 9))
+    assert caught.value.diagnostics[0].code is Code.B802
+
+
+def test_state_and_pieces_of_a_batch_exclude_each_other(tmp_path: Path) -> None:
+    found = compiled(tmp_path, SPEC.replace("batch: 4\n", "batch: 4\n  accumulate: 2\n"))
+    assert [d.code for d in found.diagnostics] == [Code.O502]
+    assert not compiled(
+        tmp_path,
+        SPEC.replace("batch: 4\n", "batch: 4\n  accumulate: 2\n").replace(
+            "network: lm\n    sample", "network: lm\n    carry: false\n    sample"
+        ),
+    ).has_errors
