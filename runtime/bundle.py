@@ -95,11 +95,36 @@ class Bounds(Strict):
 
 
 class Program(Strict):
-    """One ONNX file with its signature."""
+    """One ONNX file with its signature.
+
+    time: the size along which it runs one chunk of a sequence at a time; empty for the others.
+    states: input -> the output that it becomes for the next chunk; each begins as zeros.
+    symbols: bounds of sizes where they are not those of the manifest.
+    """
 
     file: str
     inputs: dict[str, Port] = Field(min_length=1)
     outputs: dict[str, Port] = Field(min_length=1)
+    time: str = ""
+    states: dict[str, str] = {}
+    symbols: dict[str, Bounds] = {}
+
+    def own_inputs(self) -> dict[str, Port]:
+        """The inputs besides states."""
+        return {name: port for name, port in self.inputs.items() if name not in self.states}
+
+    def own_outputs(self) -> dict[str, Port]:
+        """The outputs besides states."""
+        carried = set(self.states.values())
+        return {name: port for name, port in self.outputs.items() if name not in carried}
+
+    @model_validator(mode="after")
+    def _states_exist(self) -> Program:
+        unknown = self.states.keys() - self.inputs.keys()
+        unknown |= set(self.states.values()) - self.outputs.keys()
+        if unknown:
+            raise ValueError(f"states name {', '.join(sorted(unknown))}, which do not exist")
+        return self
 
     @model_validator(mode="after")
     def _lengths_are_inputs(self) -> Program:

@@ -28,6 +28,7 @@ from .bundle import (
 )
 from .bundle_target import check_target
 from .checkpoint import load_weights, steps
+from .chunk_parity import Whole, compare_chunks
 from .draws import judge_of
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
@@ -57,14 +58,26 @@ class ExportResult:
             f"torch and ONNX Runtime agree to {proof['largest']:.1e} of the largest output "
             f"({cases} sizes, {proof['tolerance']:g} allowed)"
         )
+        for name, chunks in self._chunked().items():
+            yield f"{name}, chunk by chunk, gives what predict gives on the whole, to {chunks:.1e}"
         for name, path in self.files.items():
             program = self.manifest.programs[name]
-            inputs = ", ".join(f"{port} {kind}" for port, kind in program.inputs.items())
-            outputs = ", ".join(f"{port} {kind}" for port, kind in program.outputs.items())
+            inputs = ", ".join(f"{port} {kind}" for port, kind in program.own_inputs().items())
+            outputs = ", ".join(f"{port} {kind}" for port, kind in program.own_outputs().items())
+            states = f", states: {', '.join(program.states)}" if program.states else ""
             size = self.manifest.files[program.file].bytes
-            yield f"program {name}: {inputs} -> {outputs}"
+            yield f"program {name}: {inputs} -> {outputs}{states}"
             yield f"wrote {path} ({size:,} bytes)"
         yield f"bundle: {self.folder}"
+
+    def _chunked(self) -> dict[str, float]:
+        """The largest relative difference of each program that runs in chunks."""
+        found: dict[str, float] = {}
+        for case in self.manifest.parity["cases"]:
+            if "chunks" in case:
+                name = case["program"]
+                found[name] = max(found.get(name, 0.0), case["relative"])
+        return found
 
 
 def export_run(
@@ -225,15 +238,20 @@ def _prove(
 ) -> dict[str, Any]:
     from .torch_programs import torch_programs
 
-    in_torch = torch_programs(compilation, weights)
+    in_torch, fields = torch_programs(compilation, weights), input_fields(compilation)
     judge = judge_of(compilation.programs, in_torch)
     comparisons = [
         comparison
         for name, program in programs.items()
         for comparison in compare_program(
-            program, draft / _file(name), in_torch[name], input_fields(compilation), judge
+            program, draft / _file(name), in_torch[name], fields, judge
         )
     ]
+    for program in (program for program in programs.values() if program.time):
+        whole = Whole(
+            compilation.programs["predict"], draft / _file("predict"), in_torch["predict"]
+        )
+        comparisons += compare_chunks(program, draft / _file(program.name), whole, fields)
     return check_parity(comparisons, compilation.spec.export.tolerance)
 
 
@@ -263,6 +281,8 @@ def _manifest(
     paths = sorted(path for path in draft.rglob("*") if path.is_file())
     inputs = {value.name for program in programs.values() for value in program.inputs}
     outputs = {output for program in programs.values() for output in program.outputs}
+    inputs -= {state for program in programs.values() for state in program.states}
+    symbols = symbol_bounds(programs.values())
     data = compilation.spec.data
     assert data, "what can be trained has data"
     return Manifest(
@@ -272,10 +292,10 @@ def _manifest(
         spec_sha256=compilation.spec_hash,
         files={path.relative_to(draft).as_posix(): _record(path) for path in paths},
         programs={
-            name: program_signature(graph, _file(name), input_fields(compilation))
+            name: program_signature(graph, _file(name), input_fields(compilation), symbols)
             for name, graph in programs.items()
         },
-        symbols=symbol_bounds(programs.values()),
+        symbols=symbols,
         reading=reading(data.source, inputs),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
         statistics=_statistics(compilation),

@@ -94,9 +94,13 @@ def _bundle(bundle: OpenedBundle) -> Iterator[str]:
     if manifest.outcome:
         yield f"  trained {_trained(manifest)}; the run {manifest.outcome}"
     for name, program in manifest.programs.items():
-        yield f"program {name}: {program.file}, {_size(manifest.files[program.file].bytes)}"
-        yield from (f"  input   {port}: {kind}" for port, kind in program.inputs.items())
-        yield from (f"  output  {port}: {kind}" for port, kind in program.outputs.items())
+        chunks = f", one chunk of {program.time} at a time" if program.time else ""
+        yield f"program {name}: {program.file}, {_size(manifest.files[program.file].bytes)}{chunks}"
+        yield from (f"  input   {port}: {kind}" for port, kind in program.own_inputs().items())
+        yield from (f"  output  {port}: {kind}" for port, kind in program.own_outputs().items())
+        for given, made in program.states.items():
+            yield f"  state   {given}: {program.inputs[given]}, from the chunk before: {made}"
+        yield from (f"  {symbol} is {_bounds(b)}" for symbol, b in program.symbols.items())
         for port, kind in program.inputs.items():
             if kind.classes:
                 yield f"  classes of {port}: {_shortened(kind.classes)}"

@@ -12,6 +12,7 @@ import numpy as np
 from ..compiler.diagnostics import NetwrightError
 from .answer_lines import answer_lines
 from .bundle import Port
+from .chunks import need_whole
 from .input_checks import Arrays
 from .input_files import Place, Reader, Samples
 from .memory import enough_memory
@@ -42,11 +43,13 @@ def predict_files(
         warn: told of the first value of each input that its field does not allow, and of what was
             left out of a file.
     Returns: the lines to print: a line per sample, or where the results were written.
-    Raises: NetwrightError: B801: the bundle. B802: an input does not fit. F601, F602: a table, as
+    Raises: NetwrightError: B801: the bundle. B802: an input does not fit, or the program runs in
+        chunks. F601, F602: a table, as
         in training. R903: it can't be read, or the results not be written. R905: the device.
     """
     opened = load(bundle, device)
     session = opened.program(program)
+    need_whole(session.signature, program)
     if output is not None:
         check_output(output, session.outputs)
     reader = Reader(session, opened.manifest.reading, BATCH, warn)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
-from .bundle import Bounds, Manifest, Port, damaged, open_bundle
+from .bundle import Bounds, Manifest, Program, damaged, open_bundle
+from .chunks import check_room, check_same, need_states, sizes_of, zeros
 from .input_checks import Arrays, check_inputs, quoted
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -28,18 +29,19 @@ class Session:
     """One program, ready to run.
 
     inputs, outputs: port -> dtype and shape. symbols: bounds of the symbolic sizes.
+    signature: what the manifest says of the program.
     provider: what ONNX Runtime really runs it on.
     """
 
     def __init__(
         self,
         model: Path,
-        inputs: Mapping[str, Port],
-        outputs: Mapping[str, Port],
+        signature: Program,
         symbols: Mapping[str, Bounds],
         device: Device = "auto",
     ) -> None:
-        self.inputs, self.outputs, self.symbols = inputs, outputs, symbols
+        self.signature, self.inputs, self.outputs = signature, signature.inputs, signature.outputs
+        self.symbols = {**symbols, **signature.symbols}
         self._session = make_session(model, device)
         self.provider: str = self._session.get_providers()[0]
 
@@ -56,9 +58,11 @@ class Session:
         Args: one array per input; axis 0 is the batch. Integers that fit are widened, floats are
             converted to the declared precision.
         Returns: output name -> array.
-        Raises: NetwrightError: B802: an input is missing, unknown, or of another type or shape.
+        Raises: NetwrightError: B802: an input is missing, unknown, or of another type or shape, or
+            a sequence gets longer than the program has room for.
         """
         arrays = check_inputs(inputs, self.inputs, self.symbols)
+        check_room(arrays, self.signature, self.symbols)
         results = self._session.run(list(self.outputs), arrays)
         return dict(zip(self.outputs, results, strict=True))
 
@@ -71,6 +75,43 @@ class Session:
             for start in range(0, count, size)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
+
+
+class Stream:
+    """A sequence that runs through a program chunk by chunk; the state is kept between calls.
+
+    The first chunk begins with a state of zeros, which is how the whole would begin.
+    """
+
+    def __init__(self, session: Session, name: str = "step") -> None:
+        """Raises: NetwrightError: B802: the program runs on whole inputs."""
+        need_states(session.signature, name)
+        self._session = session
+        self.reset()
+
+    def reset(self) -> None:
+        """Let the next chunk be the first of another sequence, or of another batch of them."""
+        self._states: Arrays = {}
+        self._sizes: dict[str, int] = {}
+
+    def __call__(self, **chunk: ArrayLike) -> Arrays:
+        """Run the next chunk.
+
+        Args: one array per input besides the states, with one step or more along the program's
+            `time`; the same number of sequences in each chunk.
+        Returns: output name -> array. One with time is this chunk's part of what the whole gives;
+            one without is what the whole gives that ends here.
+        Raises: NetwrightError: B802: an input does not fit, the batch is of another size than
+            before, or the sequence gets longer than the program has room for.
+        """
+        signature, symbols = self._session.signature, self._session.symbols
+        arrays = check_inputs(chunk, signature.own_inputs(), symbols)
+        sizes = sizes_of(arrays, signature)
+        check_same(self._sizes, sizes)
+        results = self._session(**arrays, **(self._states or zeros(sizes, signature)))
+        self._sizes = sizes
+        self._states = {given: results[made] for given, made in signature.states.items()}
+        return {name: results[name] for name in signature.own_outputs()}
 
 
 class Bundle:
@@ -119,7 +160,7 @@ class Bundle:
         program = manifest.programs[name]
         path = self.folder / program.file
         try:
-            session = Session(path, program.inputs, program.outputs, manifest.symbols, self.device)
+            session = Session(path, program, manifest.symbols, self.device)
         except NetwrightError:
             raise
         except Exception as error:  # ONNX Runtime's errors share no narrower class
@@ -132,6 +173,14 @@ class Bundle:
     def predict(self, **inputs: ArrayLike) -> Arrays:
         """Run the program `predict`; see `Session.__call__`."""
         return self.program("predict")(**inputs)
+
+    def stream(self, program: str = "step") -> Stream:
+        """Begin a sequence that comes in chunks; call the result with one chunk after the other.
+
+        Raises: NetwrightError: B802: there is no such program, or it runs on whole inputs; B801,
+            R905: as `program`.
+        """
+        return Stream(self.program(program), program)
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.folder)!r}, programs={list(self.programs)})"

@@ -18,18 +18,24 @@ from .opening import objective_of
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
 
 
-def program_signature(graph: Graph, file: str, fields: Mapping[str, Field]) -> Program:
+def program_signature(
+    graph: Graph, file: str, fields: Mapping[str, Field], symbols: Mapping[str, Bounds]
+) -> Program:
     """The inputs and outputs of a program.
 
     Args:
         file: the name of its ONNX file.
         fields: what its inputs of these names hold.
+        symbols: the bounds of sizes in the bundle.
     """
-    names = {value.name for value in graph.inputs}
+    own, names = symbol_bounds([graph]), {value.name for value in graph.inputs}
     return Program(
         file=file,
         inputs={value.name: _port(value, names, fields.get(value.name)) for value in graph.inputs},
         outputs={name: _port(value, names) for name, value in graph.outputs.items()},
+        time=graph.time,
+        states=dict(graph.states),
+        symbols={name: bounds for name, bounds in own.items() if symbols.get(name) != bounds},
     )
 
 
@@ -89,9 +95,12 @@ def probabilities(compilation: Compilation) -> dict[str, Probabilities]:
 
 
 def input_symbols(graphs: Iterable[Graph]) -> dict[str, Symbol]:
-    """Every symbolic size that the programs' inputs name."""
+    """Every symbolic size that the programs' inputs name, as the first of them has it."""
     values = (value for graph in graphs for value in graph.inputs)
-    return {symbol.name: symbol for value in values for symbol in value.type.symbols()}
+    found: dict[str, Symbol] = {}
+    for symbol in (symbol for value in values for symbol in value.type.symbols()):
+        found.setdefault(symbol.name, symbol)
+    return found
 
 
 def symbol_bounds(graphs: Iterable[Graph]) -> dict[str, Bounds]:
@@ -113,21 +122,25 @@ def size_grid(graph: Graph) -> list[dict[str, int]]:
     """
     symbols = dict(sorted(input_symbols([graph]).items()))
     others = [name for name in symbols if name != "B"]
-    grid = [{name: _sizes(s)[high] for name, s in symbols.items()} for high in (0, 1)]
+    sizes = {name: _sizes(s, 1 if name == graph.time else 2) for name, s in symbols.items()}
+    grid = [{name: sizes[name][high] for name in symbols} for high in (0, 1)]
     for first in (0, 1) if others else ():
-        mixed = {n: _sizes(symbols[n])[(i + first) % 2] for i, n in enumerate(others)}
-        batch = {"B": _sizes(symbols["B"])[1 - first]} if "B" in symbols else {}
+        mixed = {name: sizes[name][(i + first) % 2] for i, name in enumerate(others)}
+        batch = {"B": sizes["B"][1 - first]} if "B" in symbols else {}
         grid.append({**batch, **mixed})
     return list(_different(grid))
 
 
-def _sizes(symbol: Symbol) -> tuple[int, int]:
-    """A small and a larger size that a symbol may have; the same where it has only one."""
+def _sizes(symbol: Symbol, least: int) -> tuple[int, int]:
+    """A small and a larger size that a symbol may have; the same where it has only one.
+
+    least: of the small one, besides the batch: 1 hides whether an axis was mixed up with another.
+    """
     step = symbol.multiple_of
     if symbol.name == "B":
         low, high = (max(symbol.min, size) for size in BATCHES)
     else:
-        low, high = max(symbol.min, 2), max(symbol.min, 2) + 3 * step
+        low, high = max(symbol.min, least), max(symbol.min, least) + 3 * step
     low, high = (-(-size // step) * step for size in (low, high))
     if symbol.max is not None:
         most = symbol.max // step * step

@@ -53,7 +53,8 @@ def finish(result: TrainResult) -> Iterator[str]:
     yield from _demonstration(result, exported)
     yield f"source: {result.folder / SOURCE}"
     yield from (f"{kind}: {path}" for kind, path in result.files.items())
-    yield from _snippet(exported)
+    if "predict" in exported.files:
+        yield from _snippet(exported)
 
 
 def _demonstration(result: TrainResult, exported: ExportResult) -> Iterator[str]:

@@ -93,7 +93,10 @@ class Objective(Section):
     optimizer_roles: ClassVar[tuple[str, ...]] = ()
     """The keys of `training.optimizers`; () where one optimizer trains everything."""
 
-    program_names: ClassVar[tuple[str, ...]]
+    @property
+    def program_names(self) -> tuple[str, ...]:
+        """The programs that it yields."""
+        raise NotImplementedError
 
     def networks(self) -> dict[str, str]:
         """Role -> name of the network."""

@@ -13,7 +13,7 @@ from ..ir.graph import Graph
 from ..ir.shapes import TensorType
 from ..ops.generation import NO_TOKEN
 from ..source import Key
-from ..streaming.stepped import Stepped
+from ..streaming.stepped import NotStreamable, Stepped
 from ..streaming.stream_network import stream_network
 from ..suggest import did_you_mean
 from .base import Context, Labels, Objective
@@ -26,7 +26,7 @@ from .network_use import NetworkUse
 from .problem import Problem
 from .program import ProgramBuilder
 from .section import Section
-from .stepping import add_step, find_stepped
+from .stream import report_obstacles
 from .text_sources import Text
 from .training import Training
 
@@ -129,8 +129,18 @@ class LanguageModel(Objective):
         if types is None or not self._gives_scores(graph, types, context, path):
             return
         self._check_sample(context, path)
-        stepped = find_stepped(graph, _length(graph), context, place)
-        if stepped is not None and self.carry is not None:
+        self._check_steps(context, path)
+
+    def _check_steps(self, context: Context, path: Key) -> None:
+        """Whether no step sees a later one, and what is carried can be."""
+        try:
+            stepped = self.stepped(context.graphs)
+        except NotStreamable as refused:
+            asked = "one step after the other, as a language model does"
+            report_obstacles(
+                refused, asked, "use the objective `supervised`", context, (*path, "network")
+            )
+        else:
             self._check_carry(stepped, context, path)
 
     def _reads_tokens(self, graph: Graph, context: Context, place: Key) -> bool:
@@ -258,9 +268,13 @@ class LanguageModel(Objective):
     def _step(self, stepped: Stepped, context: Context) -> Graph:
         builder = ProgramBuilder("step", context)
         chunk = builder.input(self.tokens(context.graphs), stepped.graph.inputs[0].type)
-        results, behind = add_step(builder, stepped, [chunk])
+        states = [builder.state(state.input, state.type) for state in stepped.states]
+        results = builder.call(stepped.graph, [chunk, *states])
         output = self.scores(context.graphs[self.network.network])
-        return builder.graph({output: results[output], **behind}, stepped.graph.states)
+        outputs = {output: results[output]}
+        for state, before in zip(stepped.states, states, strict=True):
+            outputs[builder.becomes(before, state.output)] = results[state.output]
+        return builder.graph(outputs, time=stepped.graph.time)
 
     # What the data must hold
 

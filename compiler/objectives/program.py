@@ -32,11 +32,19 @@ class ProgramBuilder:
         self._inputs: list[Value] = []
         self._nodes: list[Node] = []
         self._taken = {*context.fields, *context.graphs}
+        self._states: dict[str, str] = {}
 
-    def field(self, name: str) -> Value:
-        """What a network reads of a field: the program takes it raw and transforms it."""
+    def field(self, name: str, time: str = "", like: Value | None = None) -> Value:
+        """What a network reads of a field: the program takes it raw and transforms it.
+
+        time, like: where the network's input `like` has this size, the raw field has it too.
+        """
         field = self._context.fields[name]
-        raw = Value(name, field.raw_type(self._context.dims))
+        kind = field.raw_type(self._context.dims)
+        for axis, size in enumerate(like.type.shape if like else ()):
+            if str(size) == time:
+                kind = kind.with_axis(axis, size)
+        raw = Value(name, kind)
         self._inputs.append(raw)
         if not field.is_converted:
             return raw
@@ -48,6 +56,17 @@ class ProgramBuilder:
         self._taken.add(name)
         self._inputs.append(value)
         return value
+
+    def state(self, name: str, kind: TensorType) -> Value:
+        """An input that holds what a chunk before left; it gets underscores where it is taken."""
+        value = Value(fresh(name, self._taken), kind)
+        self._inputs.append(value)
+        return value
+
+    def becomes(self, state: Value, name: str) -> str:
+        """The output that a state becomes: this name, or one like it."""
+        self._states[state.name] = fresh(name, self._taken)
+        return self._states[state.name]
 
     def call(self, graph: Graph, inputs: Sequence[Value]) -> dict[str, Value]:
         """Apply a network: output -> value."""
@@ -74,13 +93,13 @@ class ProgramBuilder:
         self._nodes.append(Node(path, op, (x,), (result,)))
         return result
 
-    def graph(self, outputs: Mapping[str, Value], states: Mapping[str, str] | None = None) -> Graph:
+    def graph(self, outputs: Mapping[str, Value], time: str = "") -> Graph:
         """The finished program, with its outputs by name, in this order.
 
-        states: input -> the output that it becomes for the next chunk, of a program for chunks.
+        time: the size along which it runs one chunk at a time.
         """
         inputs, nodes = tuple(self._inputs), tuple(self._nodes)
-        return Graph(self.name, inputs, nodes, outputs, states=dict(states or {}))
+        return Graph(self.name, inputs, nodes, outputs, time=time, states=self._states)
 
 
 def _rescale(field: Field, rule: tuple[list[float], list[float]]) -> Rescale:

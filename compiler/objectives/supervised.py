@@ -25,6 +25,7 @@ from .problem import Problem
 from .program import ProgramBuilder, fresh
 from .repetition import check_repeats
 from .section import OneKey
+from .stream import check_stream, stepped_network
 from .units import check_units, raw_field
 
 
@@ -34,11 +35,11 @@ class Supervised(Objective):
     Programs: `predict` takes the raw fields that the network reads and gives its outputs, with
     `probabilities` for an output that `cross_entropy` or `bce_logits` judges. An output that is
     compared with a field of `scale` or `normalize` by another loss is given in its raw units.
+    With `stream` there is `step` too: the same for one chunk of a sequence, with states in and out.
     """
 
     name: ClassVar[str] = "supervised"
     title: ClassVar[str] = "the objective `supervised`"
-    program_names: ClassVar[tuple[str, ...]] = ("predict",)
 
     network: NetworkUse = Setting(description="The network that is trained.")
     losses: list[WeightedLoss] = Setting(min_length=1, description="What is made small.")
@@ -51,6 +52,16 @@ class Supervised(Objective):
         description="Which outputs the program keeps; all by default. Layers that only others "
         "need are left out of the exported file.",
     )
+
+    stream: str | None = Setting(
+        default=None,
+        description="Also yield the program `step`, which runs one chunk along this size of the "
+        "network's inputs, with its state in and out.",
+    )
+
+    @property
+    def program_names(self) -> tuple[str, ...]:
+        return ("predict", "step") if self.stream else ("predict",)
 
     def networks(self) -> dict[str, str]:
         return {"network": self.network.network}
@@ -98,6 +109,10 @@ class Supervised(Objective):
         check_padding(graph, self.inputs(graph), self.losses, context)
         self._check_names(graph, context, path)
         self._check_augmentation(graph, context)
+        if self.stream and types and all(name in graph.outputs for name in self.predict or ()):
+            kept = self.kept_outputs(graph)
+            bound = self.inputs(graph)
+            check_stream(graph, kept, self.stream, bound, context, (*path, "stream"))
 
     def _check_losses(
         self, graph: Graph, types: Mapping[str, TensorType] | None, context: Context, path: Key
@@ -152,7 +167,8 @@ class Supervised(Objective):
         return {name: fresh(f"{name}_probabilities", taken) for name in names}
 
     def programs(self, context: Context) -> dict[str, Graph]:
-        return {"predict": self._predict(context)}
+        predict = {"predict": self._predict(context)}
+        return {**predict, "step": self._step(context, self.stream)} if self.stream else predict
 
     def _predict(self, context: Context) -> Graph:
         graph = context.graphs[self.network.network]
@@ -160,6 +176,33 @@ class Supervised(Objective):
         builder = ProgramBuilder("predict", context)
         ready = {name: builder.field(name) for name in dict.fromkeys(bound.values())}
         results = builder.call(graph, [ready[bound[port.name]] for port in graph.inputs])
+        return builder.graph(self._outputs(builder, graph, results, context))
+
+    def _step(self, context: Context, size: str) -> Graph:
+        """The same for one chunk of a sequence."""
+        graph = context.graphs[self.network.network]
+        stepped = stepped_network(graph, self.kept_outputs(graph), size, context)
+        bound, ports = self.inputs(graph), stepped.graph.inputs[: len(graph.inputs)]
+        builder = ProgramBuilder("step", context)
+        read = {bound[port.name]: port for port in reversed(ports)}
+        ready = {
+            name: builder.field(name, size, read[name]) for name in dict.fromkeys(bound.values())
+        }
+        states = [builder.state(state.input, state.type) for state in stepped.states]
+        results = builder.call(stepped.graph, [*(ready[bound[p.name]] for p in ports), *states])
+        outputs = self._outputs(builder, graph, results, context)
+        for state, before in zip(stepped.states, states, strict=True):
+            outputs[builder.becomes(before, state.output)] = results[state.output]
+        return builder.graph(outputs, time=size)
+
+    def _outputs(
+        self,
+        builder: ProgramBuilder,
+        graph: Graph,
+        results: Mapping[str, Value],
+        context: Context,
+    ) -> dict[str, Value]:
+        """What a program gives of the network's results, in raw units and as probabilities."""
         named = self.probabilities(graph)
         outputs: dict[str, Value] = {}
         for name in self.kept_outputs(graph):
@@ -169,7 +212,7 @@ class Supervised(Objective):
             outputs[name] = builder.raw(field, x, f"{name}_raw") if field else x
             if loss and name in named:
                 outputs[named[name]] = builder.probabilities(loss, x, named[name])
-        return builder.graph(outputs)
+        return outputs
 
     def labels(self, context: Context) -> dict[str, list[str]]:
         graph = context.graphs[self.network.network]

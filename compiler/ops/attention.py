@@ -238,7 +238,9 @@ class SelfAttention(MultiHead):
         if lengths is not None:
             raise unstreamable(OF_WHOLE)
         if not self.causal:
-            raise unstreamable("looks at later steps", "`causal: true` lets no step do so")
+            raise unstreamable(
+                "looks at later steps", "`causal: true` keeps each step from looking at later ones"
+            )
         if s.longest is None:
             raise unstreamable(
                 f"keeps all steps, of which `{s.time}` has no maximum",

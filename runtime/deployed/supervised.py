@@ -67,6 +67,8 @@ def _check_outputs(session: Session, settings: Supervised) -> None:
 
 def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:
     """The first test samples, as ONNX Runtime answers."""
+    if "predict" not in bundle.programs:
+        return
     session = bundle.program("predict")
     first = np.arange(min(SHOWN, dataset.size("test")))
     samples = {name: column.take(first) for name, column in dataset.parts["test"].items()}
