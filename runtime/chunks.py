@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, failure
-from .bundle import Bounds, Port, Program
+from ..compiler.ir.dims import evaluate
+from ..compiler.ir.shapes import parse_dim
+from .bundle import Bounds, Program
 from .input_checks import Arrays, numpy_dtype
 
 
@@ -58,12 +58,12 @@ def check_same(before: Mapping[str, int], sizes: Mapping[str, int]) -> None:
 def zeros(sizes: Mapping[str, int], signature: Program) -> Arrays:
     """What each state is before the first chunk."""
     ports = {name: signature.inputs[name] for name in signature.states}
-    return {name: _zeros(port, sizes) for name, port in ports.items()}
-
-
-def _zeros(port: Port, sizes: Mapping[str, int]) -> NDArray[Any]:
-    shape = [size if isinstance(size, int) else sizes[size] for size in port.shape]
-    return np.zeros(shape, numpy_dtype(port.dtype))
+    return {
+        name: np.zeros(
+            [evaluate(parse_dim(str(size)), sizes) for size in port.shape], numpy_dtype(port.dtype)
+        )
+        for name, port in ports.items()
+    }
 
 
 def check_room(arrays: Arrays, signature: Program, symbols: Mapping[str, Bounds]) -> None:

@@ -11,91 +11,27 @@ from ..ir.graph import Parameter
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType, elements
 from .agreement import disagreement, mismatches
-from .attention_onnx import Attention, attend, attend_to_cache, project, without_padding
-from .attention_torch import CACHED_ATTENTION, CROSS_ATTENTION, SELF_ATTENTION, SELF_ATTENTION_2D
+from .attention_onnx import Attention, attend, project, without_padding
+from .attention_torch import CROSS_ATTENTION, SELF_ATTENTION, SELF_ATTENTION_2D
 from .base import (
-    Axes,
-    Construct,
     Emitter,
     Example,
     Handle,
-    Helper,
-    Op,
     Port,
-    Refusal,
     Reject,
-    Streamed,
-    Streamer,
     Torch,
     attribute,
     register,
 )
+from .cached_attention import CachedAttention
 from .checks import need_float, need_integers, need_rank
 from .linear import static_size
+from .multi_head import MultiHead, attention_flops
 from .sizes import reshaped
+from .streamed import Axes, Streamed, Streamer
 from .streaming import OF_WHOLE, all_steps, stays, unstreamable
-from .weights import Init
 
 LENGTHS = Port("lengths", optional=True)
-
-
-class MultiHead(Op):
-    """What all forms share: projections to queries, keys and values, and one back."""
-
-    heads: int = attribute(
-        main=True, minimum=1, doc="In how many parts of the channels attention is computed."
-    )
-    dropout: float = attribute(
-        default=0.0,
-        minimum=0,
-        maximum=1,
-        doc="Probability of leaving out an attention weight while training.",
-    )
-    bias: bool = attribute(default=True, doc="Add learned offsets to all four projections.")
-    init: Init | None = attribute(
-        default=None,
-        doc="How the output projection starts; `zeros` makes a residual branch start as nothing.",
-    )
-
-    def _channels(self, x: TensorType, axis: int) -> int:
-        channels = static_size(self.name, x, axis)
-        if channels % self.heads:
-            smaller = max(n for n in range(1, min(self.heads, channels + 1)) if channels % n == 0)
-            raise Refusal(
-                Code.D404,
-                f"`{self.name}` needs channels that its heads divide, found {channels} channels "
-                f"and {self.heads} heads",
-                label=f"{self.heads} does not divide {channels}",
-                help=f"the next smaller number that divides {channels} is {smaller}",
-            )
-        return channels
-
-    def _with_out(self, channels: int, *weights: tuple[str, int, int]) -> tuple[Parameter, ...]:
-        """Parameters of the input projections (key, outputs, inputs) and of the output's."""
-        kept = [Parameter(key, (outputs, inputs)) for key, outputs, inputs in weights]
-        if self.bias:
-            kept.append(Parameter("in_proj_bias", (3 * channels,)))
-        kept.append(Parameter("out_proj.weight", (channels, channels)))
-        if self.bias:
-            kept.append(Parameter("out_proj.bias", (channels,)))
-        return tuple(kept)
-
-    def window(self, *inputs: TensorType | None) -> None:
-        return None
-
-    def _torch(self, helper: Helper, args: tuple[int, ...], **options: bool) -> Torch:
-        kwargs: dict[str, object] = {name: value for name, value in options.items() if value}
-        if self.dropout:
-            kwargs["dropout"] = self.dropout
-        if not self.bias:
-            kwargs["bias"] = False
-        return Torch(
-            module=Construct(helper.name, args, kwargs),
-            init=self.init.statements(bias=self.bias, module="{self}.out_proj")
-            if self.init
-            else (),
-            helper=helper,
-        )
 
 
 def need_lengths(op: str, lengths: TensorType | None, x: TensorType) -> None:
@@ -106,58 +42,6 @@ def need_lengths(op: str, lengths: TensorType | None, x: TensorType) -> None:
     need_rank(op, lengths, 1, "lengths i64[B]")
     if wrong := mismatches(lengths.shape[:1], x.shape[:1]):
         raise disagreement(f"`{op}` needs a length for each sample, found {lengths} for {x}", wrong)
-
-
-def attention_flops(batch: Dim, queries: Dim, keys: Dim, channels: int) -> Dim:
-    """Scores and their weighted sum."""
-    return 4 * batch * queries * keys * channels
-
-
-class CachedAttention(MultiHead):
-    """Causal self-attention of a chunk to itself and to the steps before it.
-
-    Inputs:  x: f32[B, T, C]
-             keys, values: f32[B, N, C] of the steps before, in its first `seen` places
-             seen: i64[]; seen + T is at most N
-    Outputs: y: f32[B, T, C]
-             keys, values: f32[B, N, C], with those of the chunk behind
-    Errors:  torch and ONNX Runtime report an index outside the cache where seen + T exceeds N.
-    Source:  as SelfAttention; ONNX ScatterElements and Slice.
-    """
-
-    name = "cached_attention"
-    ports = (Port("x"), Port("keys"), Port("values"), Port("seen"))
-
-    def output_ports(self) -> tuple[str, ...]:
-        return ("y", "keys", "values")
-
-    def infer(
-        self, x: TensorType, keys: TensorType, values: TensorType, seen: TensorType
-    ) -> tuple[TensorType, ...]:
-        return x, keys, values
-
-    def parameters(self, x: TensorType, *more: TensorType) -> tuple[Parameter, ...]:
-        channels = self._channels(x, 2)
-        return self._with_out(channels, ("in_proj_weight", 3 * channels, channels))
-
-    def flops(self, x: TensorType, keys: TensorType, *more: TensorType) -> Dim:
-        channels, (batch, places, _) = self._channels(x, 2), x.shape
-        projections = 8 * elements(x.shape) * channels
-        return projections + attention_flops(batch, places, keys.shape[1], channels)
-
-    def torch(self, x: TensorType, *more: TensorType) -> Torch:
-        text = "attend_to_cache({self}, {x}, {keys}, {values}, {seen})"
-        return Torch(expression=text, helper=CACHED_ATTENTION)
-
-    def onnx(
-        self, e: Emitter, x: Handle, keys: Handle, values: Handle, seen: Handle
-    ) -> tuple[Handle, ...]:
-        assert e.inputs[0] is not None
-        channels, places = self._channels(e.inputs[0], 2), e.inputs[0].shape[1]
-        packed = project(e, x, "in_proj_weight", "in_proj_bias" if self.bias else None)
-        queries, *new = e.op_n("Split", 3, packed, e.ints([channels] * 3), axis=-1)
-        shape = Attention(self.heads, channels, places, self.bias, causal=True)
-        return attend_to_cache(e, shape, queries, new, (keys, values), seen)
 
 
 @register

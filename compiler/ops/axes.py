@@ -8,7 +8,6 @@ from ..diagnostics import Code
 from ..ir.proofs import equal
 from ..ir.shapes import TensorType
 from .base import (
-    Axes,
     Construct,
     Emitter,
     Example,
@@ -23,6 +22,7 @@ from .base import (
     register,
 )
 from .checks import need_axis, need_batch
+from .streamed import Axes
 from .streaming import stays, without
 
 PERMUTE = Helper(

@@ -25,8 +25,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_tr
 
 from ..diagnostics import Code
 from ..ir.dims import Dim, Symbol
-from ..ir.graph import Parameter, Value
+from ..ir.graph import Parameter
 from ..ir.shapes import TensorType
+
+if TYPE_CHECKING:
+    from .streamed import Axes, Streamed, Streamer
 
 Size = Dim
 """The annotation of an argument that may be a symbolic size: `reshape: {to: [$(H * W)]}`."""
@@ -225,63 +228,6 @@ class Emitter(Protocol):
 
     def sizes(self, dims: Sequence[Dim]) -> Handle:
         """i64[N] of sizes that may be symbolic: a constant, or computed from the graph's inputs."""
-
-
-@dataclass(frozen=True)
-class Streamed:
-    """A value of a graph that runs one chunk of a sequence at a time.
-
-    axis: the axis of time; None where the value has none.
-    settled: a value without time is the same whatever has been seen. One that is not, such as a
-        final state, tells of all steps so far.
-    """
-
-    value: Value
-    axis: int | None = None
-    settled: bool = True
-
-
-def value_of(x: Streamed | None) -> Value | None:
-    """The value alone; None for an optional port that is not wired."""
-    return None if x is None else x.value
-
-
-Axes = tuple[int | None, ...]
-"""The axis of time in each input; None where it has none."""
-
-
-class Streamer(Protocol):
-    """What an operator's `stream` method builds with; streaming/stepper.py implements it."""
-
-    @property
-    def time(self) -> Dim:
-        """The size of a chunk: a symbol."""
-
-    @property
-    def longest(self) -> int | None:
-        """The most steps that a sequence may have, all chunks together."""
-
-    @property
-    def tied(self) -> bool:
-        """Whether the layer uses a tensor that is stored elsewhere, other than by `share`."""
-
-    def each_step(self, op: Op, *inputs: Streamed | None) -> tuple[Streamed, ...]:
-        """Apply an operator that treats each step by itself, as its `stream_axis` says."""
-
-    def apply(self, op: Op, *inputs: Value | None) -> tuple[Value, ...]:
-        """Apply an operator with the layer's tensors and module, in its place."""
-
-    def add(self, name: str, op: Op, *inputs: Value | None) -> Value:
-        """Apply an operator without tensors beside the layer."""
-
-    def state(self, name: str, kind: TensorType) -> Value:
-        """A state of the layer, as the chunk before left it; it begins as zeros."""
-
-    def keep(self, name: str, value: Value) -> None:
-        """What the state of this name is behind the chunk."""
-
-    def seen(self) -> Value:
-        """i64[]: how many steps came before this chunk."""
 
 
 Window = tuple[tuple[int, Fraction], ...]

@@ -12,15 +12,12 @@ from ..ir.dims import Dim
 from ..ir.graph import Parameter
 from ..ir.shapes import TensorType, elements
 from .base import (
-    Axes,
     Construct,
     Emitter,
     Example,
     Handle,
     Refusal,
     Reject,
-    Streamed,
-    Streamer,
     Torch,
     Window,
     attribute,
@@ -39,6 +36,7 @@ from .spectral import (
     spectral_module,
     spectral_weight,
 )
+from .streamed import Axes, Streamed, Streamer
 from .streaming import stays, unstreamable
 from .weights import Init
 

@@ -10,7 +10,6 @@ from ..ir.shapes import DType, TensorType, elements
 from .arithmetic import ONNX_DTYPES
 from .attention_onnx import positions
 from .base import (
-    Axes,
     Construct,
     Emitter,
     Example,
@@ -20,14 +19,13 @@ from .base import (
     Port,
     Refusal,
     Reject,
-    Streamed,
-    Streamer,
     Torch,
     attribute,
     register,
 )
 from .checks import INTEGERS, need_axis, need_float, need_integers
 from .linear import static_size
+from .streamed import Axes, Streamed, Streamer
 from .streaming import same_axis, unstreamable
 from .weights import Init
 

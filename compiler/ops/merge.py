@@ -10,20 +10,9 @@ from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.shapes import DType, TensorType, elements
 from .agreement import broadcast, disagreement, listing, mismatches, need_one_dtype
-from .base import (
-    Axes,
-    Emitter,
-    Example,
-    Handle,
-    Op,
-    Port,
-    Refusal,
-    Reject,
-    Torch,
-    attribute,
-    register,
-)
+from .base import Emitter, Example, Handle, Op, Port, Refusal, Reject, Torch, attribute, register
 from .checks import need_axis, need_float, number_for
+from .streamed import Axes
 from .streaming import stays, unstreamable
 
 ARITHMETIC_EXAMPLES = (

@@ -7,21 +7,10 @@ from typing import Any
 from ..diagnostics import Code
 from ..ir.proofs import at_least
 from ..ir.shapes import TensorType
-from .base import (
-    Axes,
-    Emitter,
-    Example,
-    Handle,
-    Op,
-    Refusal,
-    Reject,
-    Torch,
-    Window,
-    attribute,
-    register,
-)
+from .base import Emitter, Example, Handle, Op, Refusal, Reject, Torch, Window, attribute, register
 from .checks import need_axis, need_float
 from .spatial import onnx_pads
+from .streamed import Axes
 from .streaming import stays
 
 

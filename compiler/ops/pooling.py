@@ -10,7 +10,6 @@ from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.shapes import TensorType, elements
 from .base import (
-    Axes,
     Construct,
     Emitter,
     Example,
@@ -23,6 +22,7 @@ from .base import (
     register,
 )
 from .spatial import Spatial, compact, onnx_pads, require_rank, require_size
+from .streamed import Axes
 from .streaming import several_steps, stays
 
 

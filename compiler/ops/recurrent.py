@@ -24,8 +24,6 @@ from .base import (
     Port,
     Refusal,
     Reject,
-    Streamed,
-    Streamer,
     Torch,
     attribute,
     register,
@@ -35,6 +33,7 @@ from .linear import static_size
 from .recurrent_onnx import Stack, emit_stack, ends_of
 from .recurrent_torch import GRU, LSTM, RNN
 from .spatial import require_size
+from .streamed import Streamed, Streamer
 from .streaming import OF_WHOLE, unstreamable
 from .weights import Init
 

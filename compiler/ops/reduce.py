@@ -8,20 +8,9 @@ from typing import ClassVar
 from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.shapes import DType, TensorType, elements
-from .base import (
-    Axes,
-    Emitter,
-    Example,
-    Handle,
-    Op,
-    Refusal,
-    Reject,
-    Torch,
-    Window,
-    attribute,
-    register,
-)
+from .base import Emitter, Example, Handle, Op, Refusal, Reject, Torch, Window, attribute, register
 from .checks import need_axis, need_float, need_numbers
+from .streamed import Axes
 from .streaming import stays, without
 
 

@@ -12,7 +12,6 @@ from ..ir.shapes import TensorType, elements
 from .attention import LENGTHS, need_lengths
 from .attention_onnx import project
 from .base import (
-    Axes,
     Construct,
     Emitter,
     Example,
@@ -31,6 +30,7 @@ from .linear import static_size
 from .sequence_pooling_onnx import divided_by, last_of, real_steps, unpadded
 from .sequence_pooling_torch import ATTENTION_POOL, LAST_STEP, MASKED_MAX, MASKED_MEAN
 from .spatial import require_size
+from .streamed import Axes
 from .streaming import OF_WHOLE, all_steps, stays, unstreamable, without
 
 

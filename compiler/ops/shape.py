@@ -7,7 +7,6 @@ from ..ir.dims import Dim, Poly
 from ..ir.proofs import divisible, equal
 from ..ir.shapes import TensorType, elements, shape_text
 from .base import (
-    Axes,
     Construct,
     Emitter,
     Example,
@@ -17,15 +16,13 @@ from .base import (
     Refusal,
     Reject,
     Size,
-    Streamed,
-    Streamer,
     Torch,
     attribute,
     register,
-    value_of,
 )
 from .checks import need_axis, need_batch
 from .sizes import reshaped
+from .streamed import Axes, Streamed, Streamer, value_of
 from .streaming import stays, unstreamable
 
 

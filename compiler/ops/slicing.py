@@ -9,20 +9,9 @@ from ..ir.dims import Dim, Poly
 from ..ir.proofs import at_least, equal, settling_minimum
 from ..ir.shapes import TensorType
 from .agreement import listing
-from .base import (
-    Axes,
-    Emitter,
-    Example,
-    Handle,
-    Op,
-    Refusal,
-    Reject,
-    Size,
-    Torch,
-    attribute,
-    register,
-)
+from .base import Emitter, Example, Handle, Op, Refusal, Reject, Size, Torch, attribute, register
 from .checks import need_axis
+from .streamed import Axes
 from .streaming import stays, without
 
 INT64_MAX = 2**63 - 1

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..diagnostics import Code
-from .base import Axes, Op, Refusal
+from .base import Op, Refusal
 from .checks import need_axis
+from .streamed import Axes
 
 if TYPE_CHECKING:
     from ..ir.shapes import TensorType

@@ -10,7 +10,8 @@ from ..ir.dims import Poly
 from ..ir.graph import Graph, Node, Operator, TensorRef, Value
 from ..ir.shapes import DType, TensorType
 from ..ops.advance import Advance
-from ..ops.base import Op, Streamed, snake_case, value_of
+from ..ops.base import Op, snake_case
+from ..ops.streamed import Streamed, value_of
 from ..ops.streaming import unstreamable
 from .stepped import State, Stepped
 

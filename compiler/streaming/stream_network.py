@@ -8,8 +8,9 @@ from ..ir.dims import Dim, Poly, Symbol, symbols
 from ..ir.graph import Graph, Node, Value
 from ..ir.proofs import equal
 from ..ir.shapes import substitute_type
-from ..ops.base import Op, Refusal, Streamed, value_of
+from ..ops.base import Op, Refusal
 from ..ops.sizes import resized
+from ..ops.streamed import Streamed, value_of
 from ..ops.streaming import unstreamable
 from .stepped import NotStreamable, Obstacle, Stepped
 from .stepper import Recorder, Stepper

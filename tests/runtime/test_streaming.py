@@ -282,6 +282,23 @@ def test_names_of_fields_are_not_taken_by_states(tmp_path: Path) -> None:
     assert states["other_hidden_"] == "other_hidden_next"
 
 
+def test_tensors_of_another_network_are_used(tmp_path: Path) -> None:
+    other = (
+        "  table:\n"
+        "    inputs: {tokens: {shape: [B, T], dtype: int64}}\n"
+        "    layers: [{id: rows, embedding: {size: 7, dim: 6}}]\n"
+        "    outputs: y\n"
+    )
+    tied = "{embedding: {size: 7, dim: 6}, tie: {weight: table.rows.weight}}"
+    changes = {
+        "networks:\n": f"networks:\n{other}",
+        "{embedding: {size: 7, dim: 6}}\n      - {id: x": f"{tied}\n      - {{id: x",
+    }
+    compilation = compile_text(changes, text=CLASSIFIER)
+    assert "F.embedding(tokens, self.table.rows.weight)" in compilation.source
+    export_weights(compilation, weights_of(compilation), tmp_path / "bundle")
+
+
 def test_without_stream_there_is_no_step() -> None:
     compilation = compile_text({"    stream: T\n": ""}, text=TAGGER)
     assert list(compilation.programs) == ["predict"]

@@ -110,7 +110,47 @@ networks:
       - {linear: 7}
     outputs: logits
 """
-STACKS = {"lstm": LSTM, "gru": GRU, "rnn": RNN, "tcn": TCN, "transformer": TRANSFORMER}
+NESTED = """
+dims: {T: {min: 1, max: 20}}
+blocks:
+  Layer:
+    params: {width: int, attend: bool}
+    inputs: {x: {shape: [B, T, C]}}
+    layers:
+      - {id: norm, rms_norm: {}}
+      - {id: attend, self_attention: {heads: 2, causal: true}, when: $attend}
+      - {id: mlp, layers: [{linear: $width}, gelu, dropout, {linear: $C}]}
+      - {from: [x, mlp], add: {}}
+networks:
+  net:
+    inputs: {x: {shape: [B, T, 4]}}
+    layers:
+      - {id: enc, layers: [{linear: 4}, relu, {linear: 4}]}
+      - {Layer: {width: 8, attend: true}, repeat: 2}
+      - {id: other, Layer: {width: 6, attend: false}}
+      - {id: tied, linear: 4, tie: {weight: {of: enc.0.weight, transpose: true}}}
+      - {id: group, from: tied, share: enc}
+      - {id: block, share: other}
+      - {id: r, gru: 4}
+      - {id: r2, gru: 4, tie: {weight_ih_l0: r.weight_ih_l0}}
+      - {id: channels, transpose: [1, 2]}
+      - {id: c1, conv1d: {channels: 4, kernel: 2, causal: true}}
+      - id: c2
+        conv1d: {channels: 4, kernel: 2, causal: true, dilation: 3}
+        tie: {weight: c1.weight}
+      - {id: c3, from: c2, share: c1}
+    outputs: y
+"""
+"""Groups, blocks and copies of them, the same layers twice, and tensors that layers share."""
+
+STACKS = {
+    "nested": NESTED,
+    "lstm": LSTM,
+    "gru": GRU,
+    "rnn": RNN,
+    "tcn": TCN,
+    "transformer": TRANSFORMER,
+}
 
 
 def chunks_of(text: str) -> Chunks:
@@ -158,6 +198,22 @@ def test_a_network_in_chunks_gives_what_it_gives_on_the_whole(name: str) -> None
 
 def test_the_class_of_a_step_is_laid_out_as_ruff_does(tmp_path: Path) -> None:
     assert_formatted(*(chunks_of(text).source for text in STACKS.values()), folder=tmp_path)
+
+
+def test_a_step_reads_as_if_hand_written() -> None:
+    body = """
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, states_hidden: Tensor, states_cell: Tensor) -> NetStepOutput:
+        sequence, last, states_hidden_next, states_cell_next = self.net.states(
+            x, None, states_hidden, states_cell
+        )  # line 9
+        tags = self.net.tags(sequence)  # line 10
+        x = self.net.head[0](last)  # line 11
+"""
+    assert body in chunks_of(LSTM).source
 
 
 def test_states_are_named_by_their_layers() -> None:
@@ -282,6 +338,23 @@ def test_what_is_known_at_the_end_cannot_be_read_before() -> None:
         "{id: mixed, from: [g.sequence, wide], add: {broadcast: true}}"
     )
     assert found == {"mixed": "needs the end of the sequence at every step"}
+
+
+def test_layers_whose_weights_are_tied_are_refused_where_they_need_their_own() -> None:
+    found = obstacles(
+        "{id: a, self_attention: {heads: 2, causal: true}},"
+        "{id: b, self_attention: {heads: 2, causal: true},"
+        " tie: {in_proj_weight: a.in_proj_weight}},"
+        "{id: t, transpose: [1, 2]},"
+        "{id: c, conv1d: {channels: 4, kernel: 2, causal: true}},"
+        "{id: d, conv1d: {channels: 4, kernel: 2, causal: true, weight_norm: spectral},"
+        " tie: {weight: c.weight}}",
+        "{max: 9}",
+    )
+    assert found == {
+        "b": "has weights that are tied to another layer's",
+        "d": "has a normalised weight that is tied to another layer's",
+    }
 
 
 def test_a_state_that_another_layer_gives_is_refused() -> None:
