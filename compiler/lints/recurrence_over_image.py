@@ -9,9 +9,9 @@ from ..ir.graph import Graph, Node
 from ..objectives.fields import Field
 from ..objectives.sequence_sources import SequentialImage
 from ..objectives.supervised import Supervised
-from ..ops.attention import MultiHead
 from ..ops.convolution import Kernel
 from ..ops.linear import Linear
+from ..ops.multi_head import MultiHead
 from ..ops.recurrent import Recurrent
 from .base import LintContext, warning
 
