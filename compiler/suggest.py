@@ -80,10 +80,18 @@ def size_help(name: str, axis: int) -> str:
 
 def listing(names: Iterable[str], limit: int = LISTED) -> str:
     """`a`, `b` and 3 more."""
-    quoted = [f"`{name}`" for name in names]
+    quoted = [f"`{visible(name)}`" for name in names]
     if len(quoted) <= limit:
         return ", ".join(quoted)
     return f"{', '.join(quoted[:limit])} and {len(quoted) - limit} more"
+
+
+def visible(text: str) -> str:
+    """A text in one line, with what does not show escaped: a line feed as `\\n`."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def distance(a: str, b: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiler.suggest import visible
 from .bundle import Manifest
 from .input_checks import Arrays
 
@@ -66,7 +67,7 @@ def class_names(labels: Mapping[str, Sequence[str]], output: str, count: int) ->
 def _classes(chances: Array, names: Sequence[str]) -> str:
     """The best classes of [K]: `7 0.991, 1 0.006, 9 0.002`."""
     best = np.argsort(-chances, kind="stable")[:BEST]
-    return ", ".join(f"{names[i]} {chances[i]:.3f}" for i in best)
+    return ", ".join(f"{visible(names[i])} {chances[i]:.3f}" for i in best)
 
 
 def _places(chances: Array, names: Sequence[str]) -> str:
@@ -76,7 +77,7 @@ def _places(chances: Array, names: Sequence[str]) -> str:
     """
     counts = np.bincount(chances.argmax(axis=0).reshape(-1), minlength=len(names))
     largest = [i for i in np.argsort(-counts, kind="stable")[:BEST] if counts[i]]
-    shares = ", ".join(f"{names[i]} {counts[i] / counts.sum():.1%}" for i in largest)
+    shares = ", ".join(f"{visible(names[i])} {counts[i] / counts.sum():.1%}" for i in largest)
     return f"{shares} of {counts.sum():,} places"
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.objectives.fields import Field
+from ..compiler.suggest import visible
 from ..compiler.summary import short_number
 from .data.columns import Column, Indices
 from .data.dataset import Dataset
-from .data.spelling import visible
 from .data.statistics import class_counts, looked_at, of_each_class
 from .plots import FAINT, GRID, INK, TRAIN, new_figure, save_figure
 

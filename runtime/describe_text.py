@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..compiler.objectives.fields import Field
 from ..compiler.objectives.text_sources import NEXT, TOKENS, Text
+from ..compiler.suggest import visible
 from .data.columns import Columns
-from .data.spelling import visible
 from .data.statistics import class_counts
 
 FREQUENT = 12

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.diagnostics import Code, failure
-from ..compiler.suggest import listing
+from ..compiler.suggest import listing, visible
 from .bundle import Bounds, Manifest, OpenedBundle, Reading, is_bundle, open_bundle
 from .checkpoint import Damaged, folder_of, steps, verified_files
 from .files import read_json
@@ -215,7 +215,7 @@ def _versions(versions: object) -> str:
 
 def _shortened(names: list[str]) -> str:
     more = f", ... ({len(names)})" if len(names) > MOST_LABELS else ""
-    return ", ".join(names[:MOST_LABELS]) + more
+    return ", ".join(map(visible, names[:MOST_LABELS])) + more
 
 
 def _shorter(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..compiler.suggest import visible
 from .files import write_bytes
 
 INK, FAINT, GRID = "#1f2430", "#6b7280", "#e5e7eb"
@@ -83,7 +84,7 @@ def draw_confusion(counts: Sequence[Sequence[int]], names: Sequence[str], path: 
     """
     import numpy as np
 
-    matrix = np.asarray(counts)
+    names, matrix = [visible(name) for name in names], np.asarray(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     edge = LETTER * max(map(len, names)) + 0.5
     inner = min(10.0, 1.5 + 0.42 * len(names))

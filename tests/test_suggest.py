@@ -24,6 +24,7 @@ from netwright.compiler.suggest import (
     listing,
     size_help,
     suggest,
+    visible,
     word_help,
     word_meant,
 )
@@ -49,6 +50,11 @@ WORDS = st.text("abc_", max_size=6)
 )
 def test_the_nearest_choice(name: str, choices: list[str], found: str | None) -> None:
     assert suggest(name, choices) == found
+
+
+def test_what_does_not_show_is_escaped() -> None:
+    assert visible("a\n\t é\x00\udce9漢") == r"a\n\t é\x00\udce9漢"
+    assert listing(["\n", " "]) == r"`\n`, ` `"
 
 
 def test_help_texts() -> None:

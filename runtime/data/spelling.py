@@ -33,11 +33,3 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names by their values: `2` before `10`."""
     parts = re.split(r"([0-9]+)", name)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
-
-
-def visible(text: str) -> str:
-    """A text in one line, with what does not show escaped: a line feed as `\\n`."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.text_sources import NEXT, TOKENS, UNKNOWN
-from ...compiler.suggest import listing
+from ...compiler.suggest import listing, visible
 from .columns import Array
 from .errors import gathered
-from .spelling import visible
 
 Codes = NDArray[np.uint32]
 

@@ -20,7 +20,9 @@ from netwright.runtime.data.raw import RawData
 from netwright.runtime.data.sources import read_source
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
+from netwright.runtime.inspect import describe
 from netwright.runtime.opening import open_run, read_data
+from netwright.runtime.predict import predict_files
 from netwright.runtime.runs import read_run
 from netwright.runtime.train import train
 
@@ -371,6 +373,10 @@ def test_a_run_and_its_bundle_know_the_vocabulary(tmp_path: Path) -> None:
     bundle = export_run(run).folder
     write(tmp_path, a="dog fox. " * 9, b="dog.\n" * 9)  # other text of the same characters
     assert evaluate(bundle, data_dir=tmp_path)["loss"] > 0
+    assert r"classes of tokens: \n,  , ., a," in describe(bundle)
+    np.save(tmp_path / "ids.npy", np.zeros((2, 16), np.int64))
+    [answer, _] = predict_files(bundle, [tmp_path / "ids.npy"])
+    assert "\n" not in answer
     write(tmp_path, b="Dog." * 9)
     with pytest.raises(NetwrightError, match="only characters of the vocabulary"):
         evaluate(bundle, data_dir=tmp_path)
