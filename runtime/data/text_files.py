@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -32,28 +33,30 @@ def text_files(settings: Text, folder: Path) -> dict[str, list[Path]]:
     found = gathered(
         {part: partial(_files, root, wanted, match, package) for part, wanted in patterns.items()}
     )
-    kept = [name for name in found["train"] if name not in found.get("test", ())]
+    tests = found.get("test", {})
+    kept = {place: path for place, path in found["train"].items() if place not in tests}
     if not kept:
         raise failure(
             Code.F601,
-            f"expected training files beside those that test, found all {len(found['test'])} of "
+            f"expected training files beside those that test, found all {len(found['train'])} of "
             "`train` in `test`",
             help="name fewer files in `test`, or more in `train`",
         )
-    return {
-        part: [root / name for name in names] for part, names in (found | {"train": kept}).items()
-    }
+    return {part: list(paths.values()) for part, paths in {**found, "train": kept}.items()}
 
 
-def _files(root: Path, patterns: Sequence[str], match: Match, package: Package | None) -> list[str]:
-    """Names of files by pattern, each once."""
-    names: dict[str, None] = {}
+def _files(
+    root: Path, patterns: Sequence[str], match: Match, package: Package | None
+) -> dict[str, Path]:
+    """The files by where they are, so that each comes once, whatever it is called."""
+    files: dict[str, Path] = {}
     for pattern in patterns:
-        found = sorted(match(pattern), key=lambda name: (natural(name), name))
-        if not found:
+        names = sorted(match(pattern), key=lambda name: (natural(name), name))
+        if not names:
             raise _no_match(root, pattern, package)
-        names.update(dict.fromkeys(found))
-    return list(names)
+        for name in names:
+            files.setdefault(os.path.abspath(root / name), root / name)
+    return files
 
 
 def _no_match(root: Path, pattern: str, package: Package | None) -> NetwrightError:
@@ -127,8 +130,6 @@ def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
         return not names
     first, *rest = patterns
     if first == "**":
-        tails = rest[1:] if rest[:1] == ["**"] else rest
-        if rest[:1] == ["**"]:
-            return _matches(names, ["**", *tails])
-        return any(_matches(names[index:], rest) for index in range(len(names) + 1))
+        ahead = [] if rest[:1] == ["**"] else names  # two of them are as good as one
+        return any(_matches(names[index:], rest) for index in range(len(ahead) + 1))
     return bool(names) and fnmatchcase(names[0], first) and _matches(names[1:], rest)

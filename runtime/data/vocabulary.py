@@ -49,6 +49,32 @@ def numbered(
     Raises: NetwrightError: F602: a file is not in UTF-8. F601: a character is not known, or the
         classes are no vocabulary.
     """
+    codes = _decoded(files, contents)
+    given = _given(fields, takes_unknown)
+    names = given or _vocabulary(codes["train"], takes_unknown)
+    table = _table(names)
+    found = {part: [table[text] for text in texts] for part, texts in codes.items()}
+    told = [
+        strange
+        for part, paths in files.items()
+        for strange in _unknown(paths, codes[part], found[part])
+    ]
+    if told and not takes_unknown:
+        raise NetwrightError(*(_stranger(path, text, given is not None) for path, text in told))
+    notes = tuple(f"put `{UNKNOWN}` in place of {text} in `{path}`" for path, text in told)
+    return names, {part: _joined(texts, len(names)) for part, texts in found.items()}, notes
+
+
+def _joined(texts: Sequence[NDArray[np.int32]], count: int) -> Array:
+    """Texts one behind the other, those of `count` tokens; what is not known becomes 0."""
+    dtype = np.uint8 if count <= SMALL else np.int32
+    return np.concatenate([np.maximum(text, 0).astype(dtype) for text in texts])
+
+
+def _decoded(
+    files: Mapping[str, Sequence[Path]], contents: Mapping[str, Sequence[bytes]]
+) -> dict[str, list[Codes]]:
+    """The characters of each file of a part. Raises: NetwrightError: F602: no UTF-8."""
     codes = gathered(
         {
             str(path): partial(_codes, path, content)
@@ -56,24 +82,7 @@ def numbered(
             for path, content in zip(paths, contents[part], strict=True)
         }
     )
-    given = _given(fields, takes_unknown)
-    names = given or _vocabulary((codes[str(path)] for path in files["train"]), takes_unknown)
-    table = _table(names)
-    problems: list[Diagnostic] = []
-    notes: list[str] = []
-    ids: dict[str, Array] = {}
-    for part, paths in files.items():
-        found = [table[codes[str(path)]] for path in paths]
-        told = list(_unknown(paths, [codes[str(path)] for path in paths], found))
-        if takes_unknown:
-            notes += [f"put `{UNKNOWN}` in place of {text} in `{path}`" for path, text in told]
-        else:
-            problems += [_stranger(path, text, given is not None) for path, text in told]
-        joined = np.concatenate(found)
-        ids[part] = np.maximum(joined, 0).astype(np.uint8 if len(names) <= SMALL else np.int32)
-    if problems:
-        raise NetwrightError(*problems)
-    return names, ids, tuple(notes)
+    return {part: [codes[str(path)] for path in paths] for part, paths in files.items()}
 
 
 def _codes(path: Path, content: bytes) -> Codes:
@@ -121,7 +130,7 @@ def _given(fields: Mapping[str, Field], takes_unknown: bool) -> list[str] | None
     return names
 
 
-def _vocabulary(texts: Iterator[Codes], takes_unknown: bool) -> list[str]:
+def _vocabulary(texts: Sequence[Codes], takes_unknown: bool) -> list[str]:
     """The characters that occur, sorted; the unknown one before them."""
     occurs = np.zeros(ROOM, bool)
     for codes in texts:

@@ -170,6 +170,16 @@ def test_a_name_that_looks_like_a_pattern(tmp_path: Path) -> None:
     assert words(read(tmp_path, train=["a[1].txt"], window=7)) == "bracket"
 
 
+def test_a_file_is_one_file_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    write(tmp_path, a="abc.", b="cab.")
+    other = str(tmp_path / "a.txt")
+    raw = read(tmp_path, train=["a.txt", other, "more/../a.txt", "b.txt"], window=7)
+    assert words(raw) == "abc.cab"
+    raw = read(tmp_path, train=["*.txt"], test=[other], window=3)
+    assert words(raw) == "cab"
+
+
 def test_files_that_test_are_not_trained_on(tmp_path: Path) -> None:
     write(tmp_path, a="abc.", b="cab.", c=".bca")
     raw = read(tmp_path, train=["*.txt"], test=["b.txt"], window=1)
