@@ -1,19 +1,20 @@
 """How well simple models do on a spec's data: what its network has to beat.
 
 They learn from the spec's training samples what the network reads, flattened, and are measured on
-its test samples with its losses and metrics. data.py reads the samples, models.py
-has the models, fit.py fits and measures, network.py finds the network's figures.
+its test samples with its losses and metrics. data.py reads the samples, models.py has the models,
+fit.py fits them, measure.py measures, network.py finds the network's figures. A time series has
+naive forecasts besides (naive.py), which learn nothing.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...compiler.diagnostics import Code, failure
+from ...compiler.diagnostics import Code, NetwrightError, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.supervised import Supervised
 from ..data.dataset import Dataset
@@ -44,8 +45,8 @@ class Baselines:
     """Simple models, and the network beside them.
 
     name: of the spec. network: None where no run is finished. higher: figure -> whether higher is
-    better. samples: that were trained on, of `total`. tested: test samples.
-    numbers: in a sample, as the models read it. notes: what limits the comparison.
+    better. samples: that were trained on, of `total`; 0 where no models are fitted. tested: test
+    samples. numbers: in a sample, as the models read it. notes: what limits the comparison.
     """
 
     name: str
@@ -83,26 +84,58 @@ def measure_baselines(
     dataset = _data(compilation, folder)
     compilation = completed(compilation, dataset)
 
-    from .fit import Fitting
     from .models import MODELS
+    from .naive import error_scale, with_scaled_error
 
-    fitting = Fitting(compilation, dataset, network.step if network else 0)
-    notes = list(fitting.limits())
+    step = network.step if network else 0
+    models = list(_naive(compilation, dataset, step))
+    fitting, notes = _fitting(compilation, dataset, step, needed=not models)
     for note in notes:
         tell(f"note: {note}")
     notes += _of_network(compilation, network, dataset, folder)
-    models = tuple(_measured(fitting, model, notes, tell) for model in MODELS)
+    if fitting:
+        models += [_measured(fitting, model, notes, tell) for model in MODELS]
+    scale = error_scale(compilation, dataset)
+    models = [replace(m, figures=with_scaled_error(m.figures, scale)) for m in models]
+    if network:
+        network = replace(network, figures=with_scaled_error(network.figures, scale))
     return Baselines(
         name=compilation.spec.name,
-        models=models,
+        models=tuple(models),
         network=network,
-        higher=dict.fromkeys(models[0].figures, False) | settings_of(compilation).figures(),
-        samples=fitting.samples,
+        higher=dict.fromkeys(models[-1].figures, False) | settings_of(compilation).figures(),
+        samples=fitting.samples if fitting else 0,
         total=dataset.size("train"),
         tested=dataset.size("test"),
-        numbers=fitting.numbers,
+        numbers=fitting.numbers if fitting else 0,
         notes=tuple(notes),
     )
+
+
+def _fitting(
+    compilation: Compilation, dataset: Dataset, step: int, *, needed: bool
+) -> tuple[Fitting | None, list[str]]:
+    """What models learn from, and its limits; None where nothing is fitted.
+
+    needed: whether there is nothing else to measure.
+    """
+    from .fit import Fitting
+
+    try:
+        fitting = Fitting(compilation, dataset, step)
+    except NetwrightError as error:
+        if needed:
+            raise
+        return None, [f"no models are fitted: {error.diagnostics[0].message}"]
+    return fitting, list(fitting.limits())
+
+
+def _naive(compilation: Compilation, dataset: Dataset, step: int) -> Iterator[Baseline]:
+    """What can be forecast of a series without learning."""
+    from .naive import naive_figures
+
+    for title, figures in naive_figures(compilation, dataset, step):
+        yield Baseline(title, figures, 0.0)
 
 
 def _check_objective(compilation: Compilation) -> None:

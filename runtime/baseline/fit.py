@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from torch import Tensor
+
 from ...compiler.driver import Compilation
+from ..data.batches import Batch
 from ..data.dataset import Dataset
-from ..metrics import Figures
-from ..numbers import numbers_at
-from ..objectives.supervised import Judge, weights_of
-from ..opening import settings_of
-from .data import (
-    CHUNK,
-    CPU,
-    MOST_CELLS,
-    as_outputs,
-    batches_of,
-    layout_of,
-    tasks_of,
-    training_table,
-)
+from .data import MOST_CELLS, as_outputs, layout_of, tasks_of, training_table
+from .measure import measured
 from .models import BOOSTS, MOST_CATEGORIES, Model, Predict, boosts, fit, work
 
 
@@ -33,7 +24,7 @@ class Fitting:
     """
 
     def __init__(self, compilation: Compilation, dataset: Dataset, step: int) -> None:
-        self._settings, self._fields = settings_of(compilation), compilation.fields
+        self._compilation = compilation
         self._dataset, self._step, self._seed = dataset, step, compilation.spec.training.seed
         self.tasks = tasks_of(compilation, dataset)
         self._layout = layout_of(compilation, dataset)
@@ -64,15 +55,14 @@ class Fitting:
 
     def figures(self, predicts: Mapping[str, Predict]) -> dict[str, float]:
         """Losses and metrics of the test samples, by the definitions that networks are held to."""
-        judge, figures = Judge(self._settings, CPU), Figures(self._settings, self._fields, CPU)
-        numbers = numbers_at(weights_of(self._settings), self._step)
-        for batch in batches_of(self._dataset.parts["test"], self._dataset).in_order(CHUNK):
+
+        def answers(batch: Batch) -> dict[str, Tensor]:
             rows = self._layout.read(batch)
-            answers = {
+            return {
                 task.output: as_outputs(task, predicts[task.output](rows)) for task in self.tasks
             }
-            figures.update(answers, judge(answers, batch, numbers), batch)
-        return figures.compute()
+
+        return measured(answers, self._compilation, self._dataset, self._step)
 
     def limits(self) -> Iterator[str]:
         """What the models don't see of the data, and where they are held short."""

@@ -53,12 +53,12 @@ class Windows:
 
         Returns: the indices of the earlier and of the later part, ascending.
         """
-        pairs = [self._cut(own, fraction) for own in self._each()]
+        pairs = [self._cut(own, fraction) for own in self.each()]
         empty = np.zeros(0, np.int64)
         first, last = zip(*pairs, strict=True) if pairs else ((empty,), (empty,))
         return np.concatenate(first), np.concatenate(last)
 
-    def _each(self) -> Iterator[Indices]:
+    def each(self) -> Iterator[Indices]:
         """The samples of each series."""
         borders = np.flatnonzero(np.diff(self.series)) + 1
         yield from np.split(np.arange(len(self.starts), dtype=np.int64), borders)
@@ -128,6 +128,19 @@ class WindowColumn(Column):
     def distinct(self) -> Column:
         """The rows that windows lie in, past or future, each once: [n, C]."""
         return ArrayColumn(self._rows[self._windows.rows(len(self._rows))])
+
+    def changes(self, lag: int) -> Array:
+        """The mean absolute change over `lag` rows, of the rows that windows lie in: f64[C].
+
+        NaN where no series has so many rows.
+        """
+        total = len(self._rows)
+        each = (self._windows.subset(own).rows(total) for own in self._windows.each())
+        pairs = [rows[:-lag][rows[lag:] - rows[:-lag] == lag] for rows in each]
+        first = np.concatenate(pairs)
+        steps = self._rows[first + lag].astype(np.float64) - self._rows[first]
+        mean: Array = np.abs(steps).mean(axis=0) if len(first) else np.full(steps.shape[1], np.nan)
+        return mean
 
     def where(self, index: int) -> str:
         return f"the window from {self._row_name(int(self._windows.starts[index]))}"

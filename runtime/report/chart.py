@@ -52,15 +52,20 @@ def line_chart(
     series: Sequence[Series],
     frame: Frame,
     mark: tuple[float, str] | None = None,
+    *,
+    tells_last: bool = True,
 ) -> Html:
-    """Lines over a common x, as a figure with a legend that tells the last values.
+    """Lines over a common x, as a figure with a legend.
 
     Args:
         mark: an x that is marked by an upright line, and what it says.
+        tells_last: whether the legend tells the last value of each line.
     """
     lines = (part for line in series for part in _line(x, line, frame))
     body = joined([*_grid(frame), *_mark(frame, mark), *lines])
-    head = element("figcaption", element("b", title), *(_legend(line) for line in series))
+    head = element(
+        "figcaption", element("b", title), *(_legend(line, tells_last) for line in series)
+    )
     label = f"{title}: {', '.join(line.name for line in series)}"
     return element("figure", head, picture(body, label), class_="chart")
 
@@ -81,9 +86,11 @@ def picture(body: Html, label: str, width: float = WIDTH, height: float = HEIGHT
     return element("svg", body, viewBox=view, role="img", aria_label=label)
 
 
-def _legend(line: Series) -> Html:
-    last = next((value for value in reversed(line.values) if value is not None), None)
+def _legend(line: Series, tells_last: bool) -> Html:
     swatch = element("i", class_=f"swatch tone{line.tone}")
+    if not tells_last:
+        return element("span", swatch, line.name, class_="key")
+    last = next((value for value in reversed(line.values) if value is not None), None)
     return element("span", swatch, f"{line.name} ", element("b", short_text(last)), class_="key")
 
 

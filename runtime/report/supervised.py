@@ -14,7 +14,7 @@ TITLE = "Samples"
 
 
 def supervised(subject: Subject, compilation: Compilation) -> Pieces:
-    """Confusion matrix, worst mistakes, a chart of predicted numbers, and one of reach in time."""
+    """Confusion matrix, worst mistakes, charts of numbers or forecasts, one of reach in time."""
     tells_classes = any(item.loss.kind == "classes" for item in settings_of(compilation).losses)
     matrix = [confusion(subject, compilation)] if tells_classes else []
     return [*matrix, *_answers(subject, compilation)]
@@ -26,6 +26,7 @@ def _answers(subject: Subject, compilation: Compilation) -> Pieces:
     if step is None:
         return [LeftOut(TITLE, "the run has no checkpoint")]
 
+    from .forecasts import forecasts
     from .mistakes import mistakes
     from .probe import open_probe
     from .reach import reach
@@ -37,6 +38,8 @@ def _answers(subject: Subject, compilation: Compilation) -> Pieces:
             why = "the run was not finished, and only a finished one looks at its test samples"
             return [LeftOut(TITLE, why)]
         sweep = probe.sweep()
+        if series := forecasts(probe, sweep):
+            return [*series, *reach(probe)]
         return [*scatter(probe, sweep), *reach(probe), mistakes(probe, sweep)]
     except NetwrightError as error:
         return [LeftOut(TITLE, reason(error))]

@@ -14,6 +14,7 @@ import pytest
 from netwright.compiler.diagnostics import NetwrightError
 from netwright.compiler.objectives.series_source import Series
 from netwright.compiler.render import render
+from netwright.runtime.baseline.baselines import Baselines, measure_baselines
 from netwright.runtime.data import shipped_series
 from netwright.runtime.data.dataset import Dataset
 from netwright.runtime.data.raw import RawData
@@ -22,6 +23,8 @@ from netwright.runtime.data.windows import Windows
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.opening import read_data
+from netwright.runtime.report.numbers import short_text
+from netwright.runtime.report.write import write_report
 from netwright.runtime.runs import read_run
 from netwright.runtime.train import train
 
@@ -219,14 +222,21 @@ def test_past_and_future_share_the_statistics_of_the_training_rows() -> None:
 # From a file to a program
 
 
-def test_the_program_takes_and_gives_raw_units(tmp_path: Path) -> None:
-    Path("power.csv").write_text(power())
-    run = train(compile_text(text=SPEC), output=tmp_path / "run", device="cpu").folder
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run. Not to be changed."""
+    folder = tmp_path_factory.mktemp("power")
+    (folder / "power.csv").write_text(power())
+    compilation = compile_text(text=SPEC, folder=folder)
+    return train(compilation, output=folder / "run", device="cpu").folder
+
+
+def test_the_program_takes_and_gives_raw_units(run: Path) -> None:
     statistics = read_run(run)["statistics"]
     assert statistics["past"]["mean"][0] == statistics["future"]["mean"][0]
     bundle = export_run(run).folder
     figures = evaluate(run)
-    assert figures == pytest.approx(evaluate(bundle, data_dir=tmp_path), rel=1e-4)
+    assert figures == pytest.approx(evaluate(bundle, data_dir=run.parent), rel=1e-4)
     assert figures["mae"] < 40
     found = data(power())
     past = found.parts["test"]["past"].whole()
@@ -234,6 +244,67 @@ def test_the_program_takes_and_gives_raw_units(tmp_path: Path) -> None:
     (forecast,) = session.run(["forecast"], {"past": past})
     error = np.abs(forecast - found.parts["test"]["future"].whole()).mean()
     assert error == pytest.approx(figures["mae"], rel=1e-4)
+
+
+def test_the_report_shows_forecasts_and_their_errors(run: Path) -> None:
+    page = write_report(run, output=Path("report.html")).path.read_text()
+    assert [title for title in ("Forecasts", "Errors by steps ahead", "Largest errors")
+            if f">{title}</h" not in page] == []  # fmt: skip
+    mae = evaluate(run)["mae"]
+    assert f"network, mean {short_text(mae)}" in page
+    assert "last value, mean" in page
+    first = 80 - 9 + 1 - 14 + 2  # rows, less a window, less the 14 test windows, and the header
+    assert f"Window from line {first} of power.csv" in page
+    assert "Predicted and true" not in page
+
+
+def test_a_chart_shows_past_truth_and_forecast_in_raw_units(run: Path) -> None:
+    page = write_report(run, output=Path("report.html")).path.read_text()
+    tested = data(power()).parts["test"]
+    past, future = (tested[name].whole()[0, :, 0] for name in ("past", "future"))
+    assert f"past {short_text(float(past[0]))} at steps from now -5" in page
+    assert f"truth {short_text(float(future[2]))} at steps from now 3" in page
+
+
+# Baselines
+
+
+def baselines(source: str, rows: int = 80) -> Baselines:
+    Path("power.csv").write_text(power(rows))
+    changed = SPEC.replace(SOURCE, source)
+    if "horizon: 40" in source:
+        changed = changed.replace("linear: 3", "linear: 40")
+    return measure_baselines(compile_text(text=changed))
+
+
+def test_naive_forecasts_stand_beside_the_models() -> None:
+    found = baselines(f"{SOURCE}, season: 5")
+    figures = {model.name: model.figures for model in found.models}
+    names = ["last value", "last 5 values", "mean", "ridge regression", "boosted trees"]
+    assert list(figures) == names
+    tested = data(power()).parts["test"]
+    past, future = (tested[name].whole()[:, :, :1] for name in ("past", "future"))
+    off = np.abs(past[:, -1:] - future).mean()
+    assert figures["last value"]["mae"] == pytest.approx(off, rel=1e-5)
+    off = np.abs(past[:, 1:4] - future).mean()
+    assert figures["last 5 values"]["mae"] == pytest.approx(off, rel=1e-5)
+    load = np.array([float(line.split(",")[1]) for line in power().split()[1:]])[:51]
+    scale = np.abs(load[5:] - load[:-5]).mean()
+    assert figures["mean"]["mase"] == pytest.approx(figures["mean"]["mae"] / scale, rel=1e-5)
+
+
+def test_a_long_horizon_has_naive_forecasts_alone() -> None:
+    found = baselines(SOURCE.replace("horizon: 3", "horizon: 40"), rows=300)
+    assert [model.name for model in found.models] == ["last value"]
+    assert "no models are fitted: a baseline for `mse` expects at most 32 numbers" in found.notes[0]
+
+
+def test_what_is_not_read_has_no_naive_forecast() -> None:
+    source = SOURCE.replace("[load, heat]", "heat")
+    Path("power.csv").write_text(power())
+    changed = SPEC.replace(SOURCE, source).replace("[B, T, 2]", "[B, T, 1]")
+    found = measure_baselines(compile_text(text=changed))
+    assert [model.name for model in found.models] == ["mean", "ridge regression", "boosted trees"]
 
 
 # Mistakes
