@@ -172,17 +172,31 @@ class TableForm(Strict):
     missing: Literal["error", "drop"] | float = "error"
 
 
+class SeriesForm(Strict):
+    """Where the past stands in the rows of a time series: settings of the source `series`."""
+
+    columns: list[ColumnName] = Field(min_length=1)
+    window: int = Field(ge=1)
+    time: ColumnName | None = None
+    group: ColumnName | None = None
+    missing: Literal["error", "previous"] = "error"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+
+
 class Reading(Strict):
     """How files become inputs, which is how they became samples in training.
 
     source: what the spec calls the kind of its data: `csv`, `image_folder`; empty if unknown.
-    images: inputs that were image files. table: where they were columns.
+    images: inputs that were image files. table: where they were columns. series: where they were
+        rows that follow each other in time.
     arrays: input -> its array in `.npz` files, where their names differ.
     """
 
     source: str = ""
     images: dict[str, ImageForm] = {}
     table: TableForm | None = None
+    series: SeriesForm | None = None
     arrays: dict[str, str] = {}
 
 

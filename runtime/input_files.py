@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, NetwrightError, failure
 from .arrays import DamagedArrays, array_names, load_npy, load_npz
-from .bundle import Reading
+from .bundle import Reading, SeriesForm
 from .image_inputs import no_image, read_image, takes_images
 from .images import SUFFIXES
 from .input_checks import Arrays, quoted
@@ -90,6 +90,8 @@ class Reader:
             return self._images([path])
         if self._reading.table is not None:
             return self._table(path)
+        if self._reading.series is not None:
+            return self._series(path, self._reading.series)
         if self._reading.source == "idx":
             return self._idx(path)
         if self._takes_images():
@@ -137,7 +139,8 @@ class Reader:
 
     def _kinds(self) -> str:
         """The files that a program without images takes."""
-        table = "a CSV or Parquet table, " if self._reading.table is not None else "an "
+        in_rows = self._reading.table or self._reading.series
+        table = "a CSV or Parquet table, " if in_rows is not None else "an "
         return f"{table}`.npy` or `.npz` file"
 
     def _images(self, paths: Sequence[Path]) -> Samples:
@@ -158,6 +161,18 @@ class Reader:
         for note in rows.notes:
             self._warn(note)
         return Samples(path, rows.arrays, [Place(path, n, f"{path} row {n}") for n in rows.numbers])
+
+    def _series(self, path: Path, form: SeriesForm) -> Samples:
+        """What comes last in each series of a file."""
+        from .series_inputs import read_ends
+
+        self._only(path)
+        with enough_memory("the prediction"):
+            ends = read_ends(path, form)
+        for note in ends.notes:
+            self._warn(note)
+        texts = [f"{path} {name}".rstrip() for name in ends.names]
+        return Samples(path, ends.arrays, [Place(path, None, text) for text in texts])
 
     def _idx(self, path: Path) -> Samples:
         from .data.idx import read_idx

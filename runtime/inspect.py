@@ -130,6 +130,9 @@ def _reading(reading: Reading) -> Iterator[str]:
         names = [columns] if isinstance(columns, str) else columns
         word = "columns" if len(names) > 1 else "column"
         yield f"  {name} from the {word} {listing(names, MOST_LABELS)} of tables"
+    if reading.series:
+        named = listing(reading.series.columns, MOST_LABELS)
+        yield f"  past from the last {reading.series.window:,} rows of tables, columns {named}"
     for name, array in reading.arrays.items():
         yield f"  {name} from the array `{array}` of npz files"
 

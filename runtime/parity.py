@@ -113,7 +113,8 @@ def raw_units(graph: Graph) -> dict[str, RawUnits]:
     for name, value in graph.outputs.items():
         op = makers[value.name].op if value.name in makers else None
         if isinstance(op, Rescale):
-            along_channels = (-1, *(1,) * (value.type.rank - 2)) if len(op.shift) > 1 else ()
+            behind = (1,) * (value.type.rank - op.axis - 1)
+            along_channels = (-1, *behind) if len(op.shift) > 1 else ()
             shift, factor = np.array(op.shift), np.array(op.factor)
             found[name] = RawUnits(shift.reshape(along_channels), factor.reshape(along_channels))
     return found
@@ -127,7 +128,8 @@ def sample_inputs(
 ) -> Arrays:
     """Random inputs of a program, within what their fields allow.
 
-    An input that no field describes is a standard normal number, or an integer of 0 or 1.
+    An input that no field describes is a standard normal number, or an integer of 0 or 1. Numbers
+    that are normalized lie where the network sees standard normal ones.
     """
     arrays = {v.name: _sample(v, sizes, fields.get(v.name), generator) for v in graph.inputs}
     for value in (v for v in graph.inputs if v.name in graph.states and not v.type.shape):
@@ -161,7 +163,11 @@ def _sample(
         return generator.integers(low, total or high + 1, shape).astype(dtype)
     if limits:
         return generator.uniform(limits[0], limits[1], shape).astype(dtype)
-    return generator.standard_normal(shape).astype(dtype)
+    numbers = generator.standard_normal(shape)
+    if field and field.normalize:
+        shift, factor = (np.array(c).reshape(field.along_channels(c)) for c in field.inverse())
+        numbers = (numbers - shift) * factor
+    return numbers.astype(dtype)
 
 
 def difference(

@@ -31,7 +31,8 @@ class Answers:
 def check_output(path: Path, ports: Mapping[str, Port]) -> None:
     """Raises: NetwrightError: R903: these outputs are too large for the lines of a table."""
     for name, port in ports.items():
-        if path.suffix.lower() == ".csv" and len(port.shape) > 2:
+        sizes = [size for size in port.shape[1:] if size != 1]
+        if path.suffix.lower() == ".csv" and len(sizes) > 1:
             raise failure(
                 Code.R903,
                 f"expected one number or a list of them for each sample, to write as a table, "
@@ -84,9 +85,13 @@ def _table(places: Sequence[Place], results: Arrays, manifest: Manifest) -> byte
 def _columns(
     name: str, values: NDArray[Any], manifest: Manifest, *, alone: bool
 ) -> Iterator[tuple[str, Sequence[object]]]:
-    """One output [N] or [N, n]: of classes the best one, and the probability of each."""
+    """One output [N] or [N, n], but for axes of size 1.
+
+    Of classes the best one, and the probability of each.
+    """
+    values = values.reshape(len(values), -1)
     about = manifest.probabilities.get(name)
-    if values.ndim == 1 or values.shape[1] == 1:
+    if values.shape[1] == 1:
         yield name, list(values.reshape(-1))
         return
     if about is None or not about.exclusive:

@@ -10,9 +10,18 @@ from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.ir.shapes import SPEC_DTYPES
 from ..compiler.objectives.fields import Field
-from ..compiler.objectives.sources import ImageFolder, Npz, Source
+from ..compiler.objectives.sources import ImageFolder, Npz, Series, Source
 from ..compiler.objectives.table_sources import Csv, Drop, Fill, Table
-from .bundle import Bounds, ImageForm, Port, Probabilities, Program, Reading, TableForm
+from .bundle import (
+    Bounds,
+    ImageForm,
+    Port,
+    Probabilities,
+    Program,
+    Reading,
+    SeriesForm,
+    TableForm,
+)
 from .opening import objective_of
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
@@ -62,9 +71,23 @@ def reading(source: Source, inputs: Collection[str]) -> Reading:
         return Reading(source=source.name, images={"image": form} if "image" in inputs else {})
     if isinstance(source, Table):
         return Reading(source=source.name, table=_table(source, inputs))
+    if isinstance(source, Series):
+        return Reading(source=source.name, series=_series(source) if "past" in inputs else None)
     arrays = source.arrays if isinstance(source, Npz) else {}
     named = {name: array for name, array in arrays.items() if name in inputs}
     return Reading(source=source.name, arrays=named)
+
+
+def _series(source: Series) -> SeriesForm:
+    return SeriesForm(
+        columns=source.columns,
+        window=source.window,
+        time=source.time,
+        group=source.group,
+        missing=source.missing,
+        delimiter=source.delimiter,
+        decimal=source.decimal,
+    )
 
 
 def _table(source: Table, inputs: Collection[str]) -> TableForm:

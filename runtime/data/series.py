@@ -70,7 +70,7 @@ def read_series(settings: Series, fields: Mapping[str, Field], folder: Path) -> 
     paths = [folder / path for path in settings.path]
     if settings.dataset:
         paths = [shipped_path(settings.dataset)]
-    found = gathered({str(path): partial(_read, settings, path) for path in paths})
+    found = gathered({str(path): partial(read_file, settings, path) for path in paths})
     series = [one for own in found.values() for one in own]
     long = [one for one in series if len(one.values) >= settings.span]
     if not long:
@@ -129,7 +129,11 @@ def _notes(settings: Series, series: Sequence[One], long: Sequence[One]) -> Iter
 # One file
 
 
-def _read(settings: Series, path: Path) -> list[One]:
+def read_file(settings: Series, path: Path) -> list[One]:
+    """Every series in a file, checked, and with what lacks filled where that may be.
+
+    Raises: NetwrightError: F601, F602: as for `read_series`.
+    """
     delimiter = None if path.name.endswith(PARQUET) else settings.delimiter
     others = [name for name in (settings.time, settings.group) if name]
     wanted = list(dict.fromkeys([*settings.used, *others]))

@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from netwright.compiler.diagnostics import NetwrightError
+from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.objectives.series_source import Series
 from netwright.compiler.render import render
 from netwright.runtime.baseline.baselines import Baselines, measure_baselines
@@ -22,7 +22,9 @@ from netwright.runtime.data.series import read_series
 from netwright.runtime.data.windows import Windows
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
+from netwright.runtime.inspect import describe
 from netwright.runtime.opening import read_data
+from netwright.runtime.predict import predict_files
 from netwright.runtime.report.numbers import short_text
 from netwright.runtime.report.write import write_report
 from netwright.runtime.runs import read_run
@@ -231,19 +233,62 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(compilation, output=folder / "run", device="cpu").folder
 
 
-def test_the_program_takes_and_gives_raw_units(run: Path) -> None:
+def test_the_program_takes_and_gives_raw_units(run: Path, power_bundle: Path) -> None:
     statistics = read_run(run)["statistics"]
     assert statistics["past"]["mean"][0] == statistics["future"]["mean"][0]
-    bundle = export_run(run).folder
     figures = evaluate(run)
-    assert figures == pytest.approx(evaluate(bundle, data_dir=run.parent), rel=1e-4)
+    assert figures == pytest.approx(evaluate(power_bundle, data_dir=run.parent), rel=1e-4)
     assert figures["mae"] < 40
     found = data(power())
     past = found.parts["test"]["past"].whole()
-    session = ort.InferenceSession(bundle / "predict.onnx")
+    session = ort.InferenceSession(power_bundle / "predict.onnx")
     (forecast,) = session.run(["forecast"], {"past": past})
     error = np.abs(forecast - found.parts["test"]["future"].whole()).mean()
     assert error == pytest.approx(figures["mae"], rel=1e-4)
+
+
+def test_each_column_is_forecast_in_its_own_units(tmp_path: Path) -> None:
+    Path("power.csv").write_text(power())
+    text = SPEC.replace(", forecast: load", "").replace("linear: 3", "linear: 6")
+    text = text.replace("unsqueeze: 2", "reshape: [3, 2]")
+    run = train(compile_text(text=text), output=tmp_path / "run", device="cpu").folder
+    bundle = export_run(run).folder
+    assert evaluate(run) == pytest.approx(evaluate(bundle, data_dir=tmp_path), rel=1e-4)
+    past = data(power()).parts["test"]["past"].whole()
+    session = ort.InferenceSession(bundle / "predict.onnx")
+    (forecast,) = session.run(["forecast"], {"past": past})
+    assert np.abs(forecast[..., 0] - 500).max() < 200
+    assert np.abs(forecast[..., 1] - 20).max() < 10
+
+
+@pytest.fixture(scope="module")
+def power_bundle(run: Path) -> Path:
+    return export_run(run).folder
+
+
+def test_the_end_of_a_table_is_forecast(run: Path, power_bundle: Path) -> None:
+    rows = power().splitlines(keepends=True)
+    Path("newest.csv").write_text("".join(rows[0:1] + rows[-10:]))
+    (line,) = predict_files(power_bundle, [Path("newest.csv")])
+    past = np.array([[float(cell) for cell in row.split(",")[1:]] for row in rows[-6:]], np.float32)
+    session = ort.InferenceSession(power_bundle / "predict.onnx")
+    (forecast,) = session.run(["forecast"], {"past": past[None]})
+    assert line == "newest.csv: forecast " + ", ".join(f"{value:.4g}" for value in forecast.ravel())
+    assert [*predict_files(power_bundle, [Path("newest.csv")], output=Path("next.csv"))]
+    header, values = Path("next.csv").read_text().splitlines()
+    assert header == "file,forecast 0,forecast 1,forecast 2"
+    assert [float(v) for v in values.split(",")[1:]] == pytest.approx(forecast.ravel(), rel=1e-6)
+    assert "  past from the last 6 rows of tables, columns `load`, `heat`" in describe(power_bundle)
+
+
+def test_a_table_that_is_too_short_to_forecast(power_bundle: Path) -> None:
+    Path("newest.csv").write_text(power(4))
+    with pytest.raises(NetwrightError, match="at least the 6 rows") as caught:
+        list(predict_files(power_bundle, [Path("newest.csv")]))
+    assert caught.value.diagnostics[0].code is Code.F601
+    Path("newest.csv").write_text(power(8).replace("load", "power"))
+    with pytest.raises(NetwrightError, match="a column `load`"):
+        list(predict_files(power_bundle, [Path("newest.csv")]))
 
 
 def test_the_report_shows_forecasts_and_their_errors(run: Path) -> None:
