@@ -40,6 +40,8 @@ def _graph_lines(graph: Graph, word: str) -> Iterator[str]:
     yield from _section("weights", _weight_lines(graph))
     results = (f"{port} = %{value.name}" for port, value in graph.outputs.items())
     yield from _section("outputs", results)
+    behind = (f"%{state} = {port} of the chunk before" for state, port in graph.states.items())
+    yield from _section(f"states along {graph.time}", behind)
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

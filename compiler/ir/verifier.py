@@ -59,7 +59,18 @@ def _verify(graph: Graph, called: set[int]) -> None:
         _verify_structure(node, where, called)
         known.update((value.name, value) for value in node.outputs)
     _verify_reads(graph.outputs.values(), known, f"the outputs of graph `{graph.name}`")
+    _verify_states(graph)
     _verify_scopes(graph)
+
+
+def _verify_states(graph: Graph) -> None:
+    """Each state is an input, and becomes an output of the same type."""
+    inputs = {value.name: value.type for value in graph.inputs}
+    for state, port in graph.states.items():
+        before, behind = inputs.get(state), graph.outputs.get(port)
+        if before is None or behind is None or not same_type(before, behind.type):
+            found = f"%{state}: {before} and {port} = {behind}"
+            raise InternalError(f"a state of graph `{graph.name}` does not carry on: {found}")
 
 
 def _verify_names(graph: Graph) -> None:

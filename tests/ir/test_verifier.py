@@ -111,6 +111,9 @@ FAULTS = {
     "expected N steps along axis 0": lambda: looping(body(), noise="f32[M, B, 4]"),
     "trip count": lambda: looping(body(), trips="i32[]"),
     "`relu_1` of graph `net`": broken_network,
+    "does not carry on: %x: f32[B, 4] and next = None": lambda: replace(
+        network(), states={"x": "next"}
+    ),
 }
 
 
