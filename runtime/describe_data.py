@@ -10,6 +10,7 @@ import numpy as np
 from ..compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ..compiler.driver import Compilation
 from ..compiler.objectives.fields import Field
+from ..compiler.objectives.series_source import Series
 from ..compiler.objectives.source import Source
 from ..compiler.objectives.table_sources import Table
 from ..compiler.objectives.text_sources import TOKENS, Text
@@ -100,7 +101,7 @@ class _Teller:
 
     def __init__(self, dataset: Dataset, source: Source) -> None:
         self._dataset = dataset
-        self._table = source if isinstance(source, Table) else None
+        self._table = source if isinstance(source, Table | Series) else None
         self._text = source if isinstance(source, Text) else None
         self._train = looked_at(dataset.parts["train"])
         self._suggestions: list[str] = []
@@ -129,6 +130,8 @@ class _Teller:
 
     def columns_of(self, name: str) -> list[str]:
         """The names of a field's columns, where it has several that have names."""
+        if isinstance(self._table, Series):
+            return self._table.columns_of(name)
         if self._table is None or not isinstance(self._table.columns.get(name), list):
             return []
         return self._table.named(name)

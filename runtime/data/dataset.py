@@ -14,6 +14,7 @@ from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.base import Labels
 from ...compiler.objectives.data import Data
+from ...compiler.objectives.field_checks import LARGEST, unmeasured
 from ...compiler.objectives.fields import Field, Normalize, with_classes, with_statistics
 from ...compiler.suggest import listing
 from .check import Checker, no_samples
@@ -132,6 +133,13 @@ def open_data(
     source: dict[Part, Columns] = {"train": train, "test": test} if test else {"train": train}
     measured, constants = measure(fields, parts["train"])
     fields = with_statistics(fields, measured)
+    if wrong := unmeasured(fields):
+        raise failure(
+            Code.F601,
+            f"expected values of `{wrong}` that float32 can normalize, found a mean or a deviation "
+            f"beyond {LARGEST:g} in the training samples",
+            help="correct the values, or store them in other units",
+        )
     return Dataset(fields, parts, source, (*raw.notes, *constants), raw.classes, measured)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...compiler.objectives.field_checks import LARGEST
 from ...compiler.objectives.fields import Field, Normalize
+from ...compiler.objectives.series_source import Steps
 from .columns import Columns
 from .spelling import flow
 from .statistics import Numbers, looked_at, numbers
@@ -45,6 +46,8 @@ def transformed(field: Field, found: Numbers) -> Numbers:
 def fitting_normalize(field: Field, found: Numbers) -> str | None:
     """The settings of the field, `{normalize: ...}`, in the units that it wants.
 
+    A series has `training`, so that past and future have the same.
+
     found: the values as stored.
     Returns: None where it has them already, or all values are the same.
     """
@@ -54,6 +57,8 @@ def fitting_normalize(field: Field, found: Numbers) -> str | None:
     units = _in_units(field, found)
     if not (units.std > 0).any():
         return None
+    if isinstance(field, Steps):
+        return flow({"normalize": "training"})
     stds = np.where(units.std > 0, units.std, 1.0)  # a constant can't be stretched
     return flow({"normalize": {"mean": _plain(units.mean), "std": _plain(stds)}})
 

@@ -82,7 +82,11 @@ def read_series(settings: Series, fields: Mapping[str, Field], folder: Path) -> 
         places = [settings.used.index(column) for column in settings.columns_of(name)]
         own = rows if places == list(range(rows.shape[1])) else rows[:, places]
         columns[name] = WindowColumn(
-            own, windows, is_future=name == "future", row_name=_RowName(long, first)
+            own,
+            windows,
+            is_future=name == "future",
+            row_name=_RowName(long, first),
+            file=paths[0].name if len(paths) == 1 else "",
         )
     return RawData(columns, notes=tuple(_notes(settings, series, long)))
 

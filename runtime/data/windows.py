@@ -77,15 +77,22 @@ class WindowColumn(Column):
     Args:
         rows: f32[R, C], of which the samples are views. windows: where they begin.
         is_future: whether it holds the rows behind the window. row_name: what messages call a row.
+        file: the only one that they come from.
     """
 
     storage = "memory"
 
     def __init__(
-        self, rows: Array, windows: Windows, *, is_future: bool, row_name: Callable[[int], str]
+        self,
+        rows: Array,
+        windows: Windows,
+        *,
+        is_future: bool,
+        row_name: Callable[[int], str],
+        file: str = "",
     ) -> None:
         self._rows, self._windows = rows, windows
-        self._is_future, self._row_name = is_future, row_name
+        self._is_future, self._row_name, self.file = is_future, row_name, file
         length = windows.horizon if is_future else windows.window
         self.dtype, self.shape = rows.dtype, (len(windows.starts), length, rows.shape[1])
 
@@ -101,8 +108,13 @@ class WindowColumn(Column):
         return fingerprint(about, map(np.ascontiguousarray, values))
 
     def subset(self, indices: Indices) -> Column:
-        windows = self._windows.subset(indices)
-        return WindowColumn(self._rows, windows, is_future=self._is_future, row_name=self._row_name)
+        return WindowColumn(
+            self._rows,
+            self._windows.subset(indices),
+            is_future=self._is_future,
+            row_name=self._row_name,
+            file=self.file,
+        )
 
     def cut(self, fraction: float) -> tuple[Indices, Indices]:
         """See `Windows.cut`."""

@@ -180,6 +180,19 @@ def test_a_constant_is_divided_by_one_and_told() -> None:
     ]
 
 
+def test_numbers_that_float32_can_not_normalize_are_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "rents.csv"
+    rows = path.read_text().split()
+    huge = [
+        ",".join([f"{1e32 + 1e30 * i:g}", *row.split(",")[1:]]) for i, row in enumerate(rows[1:])
+    ]
+    path.write_text("\n".join([rows[0], *huge]))
+    with pytest.raises(NetwrightError, match="float32 can normalize") as caught:
+        read_data(compile_text(text=SPEC, folder=tmp_path), tmp_path)
+    assert caught.value.diagnostics[0].code is Code.F601
+
+
 @pytest.mark.parametrize(
     ("shape", "axis", "expected"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,12 +15,14 @@ import pytest
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.objectives.series_source import Series
 from netwright.compiler.render import render
+from netwright.runtime.advice import advice
 from netwright.runtime.baseline.baselines import Baselines, measure_baselines
 from netwright.runtime.data import shipped_series
 from netwright.runtime.data.dataset import Dataset
 from netwright.runtime.data.raw import RawData
 from netwright.runtime.data.series import read_series
 from netwright.runtime.data.windows import Windows
+from netwright.runtime.describe_data import describe_data
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.inspect import describe
@@ -245,6 +248,39 @@ def test_the_program_takes_and_gives_raw_units(run: Path, power_bundle: Path) ->
     (forecast,) = session.run(["forecast"], {"past": past})
     error = np.abs(forecast - found.parts["test"]["future"].whole()).mean()
     assert error == pytest.approx(figures["mae"], rel=1e-4)
+
+
+def test_a_program_for_a_past_of_any_length(tmp_path: Path) -> None:
+    Path("power.csv").write_text(power())
+    text = SPEC.replace("past: {normalize", "past: {shape: [B, T, 2], normalize")
+    run = train(compile_text(text=text), output=tmp_path / "run", device="cpu").folder
+    session = ort.InferenceSession(export_run(run).folder / "predict.onnx")
+    for steps in (1, 30):
+        past = np.full((2, steps, 2), [500, 20], np.float32)
+        assert session.run(["forecast"], {"past": past})[0].shape == (2, 3, 1)
+
+
+def test_data_and_advice_speak_of_columns_and_of_training(tmp_path: Path) -> None:
+    Path("power.csv").write_text(power())
+    text = SPEC.replace(
+        "  fields: {past: {normalize: training}, future: {normalize: training}}\n", ""
+    )
+    compilation = compile_text(text=text)
+    lines = list(describe_data(compilation, Path()))
+    assert [line.split()[0] for line in lines if "deviation" in line and "  load" in line]
+    assert "    past: {normalize: training}" in lines
+    (warning,) = advice(compilation, read_data(compilation, Path()))
+    assert warning.endswith("write `past: {normalize: training}` in `fields`")
+
+
+def test_changed_data_is_named(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    Path("power.csv").write_text(power().replace("500.000", "501.000"))
+    with pytest.raises(NetwrightError, match="`past`, `future` of the training samples in `power"):
+        train(
+            compile_text(text=SPEC, folder=tmp_path), output=copy, resume=True, device="cpu",
+            data_dir=tmp_path,
+        )  # fmt: skip
 
 
 def test_each_column_is_forecast_in_its_own_units(tmp_path: Path) -> None:
