@@ -146,9 +146,17 @@ def objective_of(compilation: Compilation) -> Objective:
 
 
 def input_fields(compilation: Compilation) -> dict[str, Field]:
-    """What the inputs of programs hold, by name."""
-    fields, graphs = compilation.fields, compilation.graphs
-    return {**fields, **objective_of(compilation).other_inputs(fields, graphs)}
+    """What the inputs of programs hold, by name.
+
+    Where a field does not say how many ids it has, there are as many as the layer has room for that
+    looks them up: a lookup of others would crash, or take some for others.
+    """
+    objective, graphs = objective_of(compilation), compilation.graphs
+    fields = dict(compilation.fields)
+    for name, rules in objective.label_rules(graphs).items():
+        if rules.room is not None and fields[name].class_total is None:
+            fields[name] = fields[name].model_copy(update={"below": rules.room})
+    return {**fields, **objective.other_inputs(fields, graphs)}
 
 
 def settings_of(compilation: Compilation) -> Supervised:

@@ -29,11 +29,16 @@ Arrays = dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("topics"), np.random.default_rng(0)
-    tokens, n = rng.integers(0, 12, (20, 7)), rng.integers(1, 8, 20)
-    np.savez(folder / "texts.npz", tokens=tokens, n=n, label=np.arange(20) % 3)
+    folder = tmp_path_factory.mktemp("topics")
+    write_texts(folder)
     compilation = compile_text(text=SEQUENCES, folder=folder)
     return export_run(train(compilation, output=folder / "run", device="cpu").folder).folder
+
+
+def write_texts(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    tokens, n = rng.integers(0, 12, (20, 7)), rng.integers(1, 8, 20)
+    np.savez(folder / "texts.npz", tokens=tokens, n=n, label=np.arange(20) % 3)
 
 
 def sequences(**changed: list[int]) -> Arrays:
@@ -69,6 +74,21 @@ def test_what_is_told(
     assert [d.code for d in caught.value.diagnostics] == [Code.B802]
     with pytest.raises(NetwrightError, match="at `"):
         opened.program("predict").in_batches(WRONG[case], 1)
+
+
+@pytest.mark.parametrize("case", ["unknown_token", "negative_token"])
+def test_ids_are_refused_where_the_embedding_alone_says_how_many(case: str, tmp_path: Path) -> None:
+    """In data and by the program."""
+    compilation = compile_text({" below: 12,": ""}, text=SEQUENCES, folder=tmp_path)
+    write_texts(tmp_path)
+    bundle = export_run(train(compilation, output=tmp_path / "run", device="cpu").folder).folder
+    with pytest.raises(NetwrightError, match="from 0 to 11 in `tokens`") as caught:
+        load(bundle, "cpu").predict(**WRONG[case])
+    assert [d.code for d in caught.value.diagnostics] == [Code.B802]
+    np.savez(tmp_path / "texts.npz", **WRONG[case], label=np.arange(4) % 3)
+    with pytest.raises(NetwrightError, match="ids from 0 to 11 in `tokens`") as caught:
+        train(compilation, output=tmp_path / "other", device="cpu")
+    assert [d.code for d in caught.value.diagnostics] == [Code.F601]
 
 
 def test_the_command_ends_with_the_code(bundle: Path, tmp_path: Path) -> None:
