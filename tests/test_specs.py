@@ -19,6 +19,7 @@ from netwright.compiler.objectives.sources import Idx, Npz, Series
 from netwright.compiler.render import render
 from netwright.runtime.bundle import read_manifest
 from netwright.runtime.export import export_run
+from netwright.runtime.opening import input_fields
 from netwright.runtime.session import load
 from netwright.runtime.train import train
 
@@ -61,7 +62,7 @@ def predicts(compilation: Compilation, folder: Path) -> None:
     """The bundle answers raw samples, with probabilities that add up to 1."""
     manifest = read_manifest(folder)
     assert manifest.name == compilation.spec.name
-    read = {name: compilation.fields[name] for name in manifest.programs["predict"].inputs}
+    read = {name: input_fields(compilation)[name] for name in manifest.programs["predict"].inputs}
     given = {name: sample(field, 2, compilation.spec.dims) for name, field in read.items()}
     answer = load(folder, "cpu").predict(**given)
     assert all(np.isfinite(values).all() for values in answer.values())
