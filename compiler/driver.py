@@ -66,13 +66,14 @@ class Compilation:
             self.programs,
             title=spec.summary or spec.name,
             origin=self.file.name,
-            note=self._about_statistics() if self.programs else "",
+            note=self.source_note,
         )
 
-    def _about_statistics(self) -> str:
-        """What stands in place of means and deviations that only the data tells."""
+    @property
+    def source_note(self) -> str:
+        """What the source says of means and deviations that only the data tells."""
         waiting = [f"`{name}`" for name, field in self.fields.items() if field.awaits_data]
-        if not waiting:
+        if not waiting or not self.programs:
             return ""
         return (
             f"Programs normalize {' and '.join(waiting)} by mean 0 and deviation 1, which stand in "

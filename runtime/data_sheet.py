@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.objectives.fields import Field
+from ..compiler.objectives.series_source import Steps
 from ..compiler.suggest import visible
 from ..compiler.summary import short_number
 from .data.columns import Column, Indices
@@ -107,8 +108,10 @@ def _sections(dataset: Dataset, columns_of: Callable[[str], Sequence[str]]) -> I
         for name in images:
             yield _contact_sheet(name, fields[name], columns[name], chosen, texts)
     plotted = [name for name, field in fields.items() if _is_plotted(field)]
-    shown = looked_at({name: columns[name] for name in plotted})
-    series = [one for name in plotted for one in _series(name, shown[name], columns_of(name))]
+    shown = looked_at({name: columns[name].distinct() for name in plotted})
+    every = [one for name in plotted for one in _series(name, shown[name], columns_of(name))]
+    # Past and future of a series are made of the same rows.
+    series = list({(title, values.tobytes()): (title, values) for title, values in every}.values())
     if series:
         yield _histograms(series[:MOST_PLOTS], len(series))
     for name, field in fields.items():
@@ -122,8 +125,12 @@ def _is_picture(field: Field) -> bool:
 
 
 def _is_plotted(field: Field) -> bool:
-    """Numbers, or columns of them."""
-    return field.rank <= 2 and field.class_total is None and field.dtype != "bool"
+    """Numbers, or columns of them; a series has such in its rows."""
+    return (
+        (field.rank <= 2 or isinstance(field, Steps))
+        and field.class_total is None
+        and field.dtype != "bool"
+    )
 
 
 def _name(field: Field, label: int) -> str:

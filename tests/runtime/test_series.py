@@ -266,7 +266,8 @@ def test_data_and_advice_speak_of_columns_and_of_training(tmp_path: Path) -> Non
         "  fields: {past: {normalize: training}, future: {normalize: training}}\n", ""
     )
     compilation = compile_text(text=text)
-    lines = list(describe_data(compilation, Path()))
+    lines = list(describe_data(compilation, Path(), Path("sheet.png")))
+    assert lines[-1] == "wrote sheet.png"
     assert [line.split()[0] for line in lines if "deviation" in line and "  load" in line]
     assert "    past: {normalize: training}" in lines
     (warning,) = advice(compilation, read_data(compilation, Path()))
