@@ -16,7 +16,7 @@ from ..compiler.objectives.table_sources import Table
 from ..compiler.objectives.text_sources import TOKENS, Text
 from ..compiler.source import Span
 from ..compiler.summary import short_number
-from .data.columns import count
+from .data.columns import Column, count
 from .data.dataset import Dataset, Part
 from .data.normalizing import fitting_normalize, split_axis, transformed
 from .data.spelling import flow, word
@@ -157,6 +157,7 @@ class _Teller:
     def _field(self, name: str, field: Field) -> Iterator[str]:
         assert field.shape is not None
         yield f"{name}: {field.dtype} [{', '.join(map(str, field.shape))}]"
+        yield from _lengths_line(self._train[name])
         if field.class_total is not None:
             yield from self._labels(name, field, field.class_total)
             return
@@ -225,6 +226,14 @@ class _Teller:
         inputs = inputs or list(fields)
         single = (name for name in fields if name not in inputs and fields[name].rank == 1)
         return inputs, next(single, None)
+
+
+def _lengths_line(column: Column) -> Iterator[str]:
+    """How long the samples are, where they differ; padding counts in no other figure."""
+    if column.extent is not None:
+        lengths = column.extent.lengths
+        told = f"{lengths.min()} to {lengths.max()}, median {np.median(lengths):g}"
+        yield f"  lengths from {told}; figures leave padding out"
 
 
 def _samples(number: int, part: str) -> str:

@@ -9,11 +9,13 @@ import torch
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
 from .data.batches import Batches
+from .data.columns import Columns
 from .data.dataset import Dataset, Part
 from .data.homes import choose_home
-from .data.orders import SHUFFLED, Streams
+from .data.orders import Order, Streams, usual_order
 from .distributed.world import ALONE, World
 from .goal import Goal, Patience
+from .objectives.base import Objective
 from .objectives.registry import bind
 from .opening import objective_of
 from .plan import Plan
@@ -39,7 +41,6 @@ def make_job(
             f"expected one process, as each batch goes on from the one before; found {world.size}",
             help="set `carry: false` in the objective, or train in one process",
         )
-    order = Streams() if objective.continues else SHUFFLED
 
     def batches(part: Part) -> Batches | None:
         columns = dataset.parts[part]
@@ -53,7 +54,7 @@ def make_job(
             layout,
             home=home,
             workers=plan.workers_of(home),
-            order=order,
+            order=_order(objective, columns),
         )
 
     train = batches("train")
@@ -73,6 +74,11 @@ def make_job(
         plan=plan,
         world=world,
     )
+
+
+def _order(objective: Objective, columns: Columns) -> Order:
+    """Rows that go on from batch to batch, or samples as they are best put together."""
+    return Streams() if objective.continues else usual_order(columns)
 
 
 def _goal(compilation: Compilation) -> Goal | None:

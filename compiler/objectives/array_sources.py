@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field as Setting
@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 from ..diagnostics import Code
 from .fields import Field
 from .problem import Problem
-from .source import Path, Source, same_place, strangers
+from .source import Path, Source, override, same_place, strangers
 
 
 class Digits(Source):
@@ -110,6 +110,11 @@ class Npz(Source):
 
     Arrays that are stored uncompressed (`numpy.savez`) are read as needed, so that the file may be
     larger than the memory; compressed ones are read whole.
+
+    Samples of different lengths lie one after the other in one array [total, ...], and a second one
+    of N + 1 integers, the offsets, says where each begins and the last one ends:
+    `ragged: {tokens: tokens_offsets}`. Such a field has `lengths: n`; the field `n` is made of the
+    offsets and needs no array.
     """
 
     name: ClassVar[str] = "npz"
@@ -126,10 +131,45 @@ class Npz(Source):
     test_arrays: dict[str, str] = Setting(
         default={}, description="Field -> array of the test samples: `{image: x_test}`."
     )
+    ragged: dict[str, str] = Setting(
+        default={},
+        description="Field of samples of different lengths -> the array of their offsets.",
+    )
+    test_ragged: dict[str, str] = Setting(
+        default={},
+        description="The same of the test samples, where these arrays have other names.",
+    )
 
     @property
     def has_test(self) -> bool:
         return self.test_path is not None or bool(self.test_arrays)
+
+    def merged(self, given: Mapping[str, Field]) -> dict[str, Field]:
+        """The fields of the spec, and those that hold the lengths of samples."""
+        known = Field(shape=["B"], dtype="int64")
+        made = {n: override(known, given.get(n)) for n in sorted(self.derived(given))}
+        return {**super().merged(given), **made}
+
+    def derived(self, fields: Mapping[str, Field]) -> set[str]:
+        lengths = (fields[name].lengths for name in self.ragged if name in fields)
+        return {name for name in lengths if name}
+
+    def field_problems(self, name: str, field: Field) -> Iterator[Problem]:
+        if name in self.ragged and field.lengths is None:
+            yield Problem(
+                Code.O501,
+                f"the field `{name}` has samples of different lengths, and needs `lengths`",
+                help="add `lengths: n`; a field `n` [B] of the data then holds them",
+            )
+        if name in self.ragged and field.lengths in {*self.ragged, *self.arrays}:
+            yield Problem(
+                Code.O502,
+                f"`{field.lengths}` holds the lengths of `{name}`, which its offsets tell, and "
+                "can't have an array of its own",
+                ("lengths",),
+                help=f"take `{field.lengths}` out of `arrays` and `ragged`, or give `lengths` "
+                "another name",
+            )
 
     def paths(self) -> list[str]:
         return [self.path, *([self.test_path] if self.test_path else [])]
@@ -137,13 +177,40 @@ class Npz(Source):
     def problems(self, fields: list[str]) -> Iterator[Problem]:
         yield from strangers("arrays", self.arrays, fields)
         yield from strangers("test_arrays", self.test_arrays, fields)
+        yield from strangers("ragged", self.ragged, fields)
+        yield from self._idle_ragged()
         if self.has_test and self.test_path in (None, self.path):
             yield from self._overlap(fields)
+
+    def _idle_ragged(self) -> Iterator[Problem]:
+        for name in self.test_ragged:
+            if name not in self.ragged:
+                yield Problem(
+                    Code.O502,
+                    f"`test_ragged` names `{name}`, whose training samples have one length",
+                    ("test_ragged", name),
+                    help=f"add it to `ragged`, or remove it: `ragged: {{{name}: ...}}`",
+                )
+        if self.test_ragged and not self.has_test:
+            yield Problem(
+                Code.O502,
+                "`test_ragged` expects test samples, found neither `test_path` nor `test_arrays`",
+                ("test_ragged",),
+                help="remove `test_ragged`, and `split` sets test samples aside",
+            )
 
     def _overlap(self, fields: list[str]) -> Iterator[Problem]:
         if self.test_path and not self.test_arrays:
             yield from same_place(self.path, self.test_path)
             return
+        for name in self.ragged:
+            if name not in self.test_ragged:
+                yield Problem(
+                    Code.O501,
+                    f"`test_ragged` expects the offsets of the test samples of `{name}`, found "
+                    "none",
+                    help=f"name their array: `test_ragged: {{{name}: ...}}`",
+                )
         for name in fields:
             train, test = self.arrays.get(name, name), self.test_arrays.get(name, name)
             if train == test:

@@ -13,6 +13,7 @@ from .data import Data
 from .field_checks import field_problems
 from .fields import Field
 from .problem import Problem
+from .source import Source
 
 DATA: Key = ("data",)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -36,7 +37,8 @@ def resolve_fields(
             problem.report((*DATA, "fields", name), span, sink)
         if not problems:
             good[name] = field
-    _check_source(data, list(merged), span, sink)
+    stored = [name for name in merged if name not in data.source.derived(merged)]
+    _check_source(data, stored, span, sink)
     return good, frozenset(merged) - good.keys()
 
 
@@ -51,7 +53,7 @@ def _problems(
     return (
         list(_name(name))
         or list(_incomplete(field, name, data))
-        or list(_field(field, name, fields, dims))
+        or list(_field(field, name, data.source, fields, dims))
     )
 
 
@@ -83,7 +85,11 @@ def _incomplete(field: Field, name: str, data: Data) -> Iterator[Problem]:
 
 
 def _field(
-    field: Field, name: str, fields: Mapping[str, Field], dims: Mapping[str, Symbol]
+    field: Field,
+    name: str,
+    source: Source,
+    fields: Mapping[str, Field],
+    dims: Mapping[str, Symbol],
 ) -> Iterator[Problem]:
     assert field.shape is not None
     unknown = [
@@ -105,6 +111,7 @@ def _field(
             help=size_help(size, index),
         )
     yield from field_problems(field)
+    yield from source.field_problems(name, field)
     if field.lengths is not None:
         yield from _lengths(field, field.lengths, name, fields)
 

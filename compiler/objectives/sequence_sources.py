@@ -139,6 +139,13 @@ class SequentialImage(Source):
                 help=f"the fields are {', '.join(f'`{f}`' for f in fields)}",
             )
             return
+        if isinstance(self.images, Npz) and self.field in self.images.ragged:
+            yield Problem(
+                Code.O502,
+                f"`sequential_image` expects images of one size, found `{self.field}` in `ragged`",
+                (*place, "ragged", self.field),
+                help="sequences of different lengths are read by the source `npz` alone",
+            )
         known = self.images.known_fields().get(self.field)
         if known is not None and known.rank != IMAGE_AXES:
             yield Problem(

@@ -49,6 +49,14 @@ class Source(Section):
         """Settings that do not fit the declared fields."""
         yield from ()
 
+    def derived(self, fields: Mapping[str, Field]) -> set[str]:
+        """The names of fields that are made of others, and that nothing is stored for."""
+        return set()
+
+    def field_problems(self, name: str, field: Field) -> Iterator[Problem]:
+        """What a field of the spec lacks that the settings need."""
+        yield from ()
+
 
 def override(known: Field | None, given: Field | None) -> Field:
     """A field of the source with settings of the spec; these replace what they exclude, too."""

@@ -16,7 +16,8 @@ from ...compiler.diagnostics import Code, Diagnostic
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.base import Labels
 from ...compiler.objectives.fields import Field
-from .columns import Column, Columns, ConvertedColumn
+from .columns import Column, Columns, ConvertedColumn, PaddedColumn, RaggedColumn
+from .extents import Extent, Lengths, extents_of, most, padded_size
 from .repairs import LENGTHS_HELP, finite_help, labels_help, stored_help
 from .scan import Scan, Wrong, scan
 
@@ -77,21 +78,60 @@ class Checker:
         """
         before = len(self.problems)
         found: dict[str, Column] = {}
+        lengths = real_lengths(columns, self._fields)
         for name, field in self._fields.items():
             if name not in columns:
                 known = ", ".join(f"`{other}`" for other in columns)
                 self._add(f"expected a field `{name}` in {part}, found {known}")
                 continue
-            column = self._shaped(name, columns[name], field, part)
-            if column is not None:
-                self._values(name, columns, field, part, trains)
+            stored = self._sized(name, columns[name], field, part)
+            column = None if stored is None else self._shaped(name, stored, field, part)
+            if stored is not None and column is not None:
+                if name in lengths and column.shape == stored.shape:
+                    stored = PaddedColumn(stored, Extent.of(lengths[name]))
+                self._values(name, {**columns, name: stored}, field, part, trains)
                 found[name] = column
-        if len(self.problems) == before:
-            self._relate(found, part)
-        return found
+        if len(self.problems) > before:
+            return found
+        self._relate(found, part)
+        return found if len(self.problems) > before else self._padded(found, lengths)
+
+    def _padded(
+        self, columns: Mapping[str, Column], lengths: Mapping[str, Lengths]
+    ) -> dict[str, Column]:
+        """The columns with their extents, by which batches are cut."""
+        sizes = {name: columns[name].shape[1] for name in lengths}
+        extents = extents_of(self._fields, self._dims, lengths, sizes)
+        return {
+            name: PaddedColumn(column, extents[name]) if name in extents else column
+            for name, column in columns.items()
+        }
 
     def _add(self, message: str, help: str = CORRECT) -> None:  # noqa: A002 - as in Diagnostic
         self.problems.append(Diagnostic(Code.F601, message, help=help))
+
+    def _sized(self, name: str, column: Column, field: Field, part: str) -> Column | None:
+        """Samples of different lengths with the size that they are padded to; others as they are.
+
+        None after telling that one is too long.
+        """
+        if not isinstance(column, RaggedColumn):
+            return column
+        assert field.shape is not None
+        assert column.extent is not None
+        declared, lengths = field.shape[1], column.extent.lengths
+        limit = most(declared, self._dims)
+        if limit is not None and column.extent.longest > limit:
+            sample, such = int(lengths.argmax()), int((lengths > limit).sum())
+            more = f" ({such:,} such samples)" if such > 1 else ""
+            raised = "the size" if isinstance(declared, int) else f"the `max` of `{declared}`"
+            self._add(
+                f"expected samples of at most {limit} elements along axis 1 of `{name}`, found "
+                f"{column.extent.longest} in {column.where(sample)}{more}, in {part}",
+                f"raise {raised}, or cut such samples",
+            )
+            return None
+        return column.resized(padded_size(column.extent.longest, declared, self._dims))
 
     def _shaped(self, name: str, column: Column, field: Field, part: str) -> Column | None:
         """The column with the declared rank and element type; None after telling why not."""
@@ -189,6 +229,23 @@ class Checker:
             return
         for message in _symbol_clashes(columns, self._fields):
             self._add(f"{message}, in {part}")
+
+
+def real_lengths(columns: Columns, fields: Mapping[str, Field]) -> dict[str, Lengths]:
+    """Field with `lengths` -> those of its samples, i64[N], where they are good.
+
+    Of others, `Checker` tells what is wrong with them.
+    """
+    found = {}
+    for name, field in fields.items():
+        own, counted = columns.get(name), columns.get(field.lengths or "")
+        if own is None or counted is None or counted.dtype.kind not in "iu":
+            continue
+        lengths, shape = counted.whole(), with_rank(own.shape, field.shape or [])
+        fits = len(shape) > 1 and lengths.size == len(own) and lengths.size > 0
+        if fits and lengths.min() >= 1 and lengths.max() <= shape[1]:
+            found[name] = lengths.reshape(-1).astype(np.int64)
+    return found
 
 
 def _first(column: Column, wrong: Wrong, part: str) -> str:

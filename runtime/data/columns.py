@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import few_to_split
+from .extents import Extent
 from .fingerprint import blocks, described, fingerprint
 from .opened import OpenedFile
 from .splits import split_in_order
@@ -44,9 +45,19 @@ class Column(ABC):
     in_table: bool = False
     """Whether its values are cells of a table."""
 
+    extent: Extent | None = None
+    """The lengths of samples that differ along axis 1; `shape` has that of all, padded."""
+
     @property
     def nbytes(self) -> int:
-        """The bytes of all values once they are in memory."""
+        """The bytes of all values once they are in memory, without padding."""
+        if self.extent is None:
+            return self._padded_bytes
+        inner = int(np.prod(self.shape[2:], dtype=np.int64))
+        return self.dtype.itemsize * inner * int(self.extent.lengths.sum())
+
+    @property
+    def _padded_bytes(self) -> int:
         return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
 
     def __len__(self) -> int:
@@ -58,6 +69,13 @@ class Column(ABC):
 
         Raises: NetwrightError: F602: a sample's file can't be read, or is not what it was.
         """
+
+    def sized(self, indices: Indices, size: int) -> Array:
+        """The same with `size` elements along axis 1: [len(indices), size, ...].
+
+        Of a column with an extent; what lies beyond the length of a sample is 0.
+        """
+        return self.take(indices)[:, :size]
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -73,12 +91,27 @@ class Column(ABC):
 
         size: samples at a time; about 16 MiB unless given. A chunk is not to be written to.
         """
-        step = size or max(1, CHUNK_BYTES * len(self) // max(self.nbytes, 1))
+        step = size or max(1, CHUNK_BYTES * len(self) // max(self._padded_bytes, 1))
         for start in range(0, len(self), step):
             yield start, self._slice(start, min(start + step, len(self)))
 
     def _slice(self, start: int, stop: int) -> Array:
         return self.take(np.arange(start, stop))
+
+    def elements(self) -> Iterator[tuple[Indices, Array]]:
+        """Every real value once, in order, some samples at a time.
+
+        Returns: the place of each row, and rows [n, ...]: elements along axis 1 where samples
+            differ in length there, else whole samples. Places are i64[n, 2], sample and element,
+            or i64[n, 1].
+        """
+        for start, values in self.chunks():
+            samples = np.arange(start, start + len(values))
+            if self.extent is None:
+                yield samples[:, None], values
+                continue
+            real = np.arange(values.shape[1]) < self.extent.lengths[samples, None]
+            yield np.argwhere(real) + np.array([start, 0]), values[real]
 
     def in_memory(self) -> Array | None:
         """The values where they lie in memory as one plain array; else None."""
@@ -204,9 +237,13 @@ class SubsetColumn(Column):
         self._column, self._indices = column, indices
         self.dtype, self.shape = column.dtype, (len(indices), *column.shape[1:])
         self.storage, self.file = column.storage, column.file
+        self.extent = None if column.extent is None else column.extent.take(indices)
 
     def take(self, indices: Indices) -> Array:
         return self._column.take(self._indices[indices])
+
+    def sized(self, indices: Indices, size: int) -> Array:
+        return self._column.sized(self._indices[indices], size)
 
     def fingerprint(self) -> str:
         """Over that of the other column, and which samples of it these are."""
@@ -225,10 +262,16 @@ class ConvertedColumn(Column):
 
     def __init__(self, column: Column, dtype: np.dtype[Any], sample: tuple[int, ...]) -> None:
         self._column, self.dtype, self.shape = column, dtype, (len(column), *sample)
-        self.storage, self.file = column.storage, column.file
+        self.storage, self.file, self.extent = column.storage, column.file, column.extent
 
     def take(self, indices: Indices) -> Array:
         return self._view(self._column.take(indices))
+
+    def sized(self, indices: Indices, size: int) -> Array:
+        if self.extent is None:
+            return super().sized(indices, size)
+        values = self._column.sized(indices, size)
+        return values.reshape(*values.shape[:2], *self.shape[2:]).astype(self.dtype, copy=False)
 
     def fingerprint(self) -> str:
         """Over that of the other column, and what it is converted to."""
@@ -252,6 +295,68 @@ class ConvertedColumn(Column):
     def in_memory(self) -> Array | None:
         held = self._column.in_memory()
         return None if held is None or held.dtype != self.dtype else self._view(held)
+
+    def where(self, index: int) -> str:
+        return self._column.where(index)
+
+
+class RaggedColumn(Column):
+    """Samples of different lengths, which lie one after the other along the first axis.
+
+    Args:
+        values: [total, ...]. offsets: i64[N + 1], where each sample begins and the last one ends:
+            from 0 to total, ascending. size: of axis 1 once samples are padded; the longest's.
+    """
+
+    def __init__(self, values: Column, offsets: Indices, size: int | None = None) -> None:
+        lengths = np.diff(offsets)
+        self._values, self._offsets, self.extent = values, offsets, Extent.of(lengths)
+        self.dtype, self.storage, self.file = values.dtype, values.storage, values.file
+        longest = self.extent.longest if size is None else size
+        self.shape = (len(lengths), longest, *values.shape[1:])
+
+    def resized(self, size: int) -> RaggedColumn:
+        """The same, padded to another size."""
+        return RaggedColumn(self._values, self._offsets, size)
+
+    def take(self, indices: Indices) -> Array:
+        return self.sized(indices, self.shape[1])
+
+    def sized(self, indices: Indices, size: int) -> Array:
+        starts, steps = self._offsets[indices, None], np.arange(size)
+        real = steps < self._offsets[indices + 1, None] - starts
+        found = np.zeros((len(indices), size, *self.shape[2:]), self.dtype)
+        found[real] = self._values.take((starts + steps)[real])
+        return found
+
+    def fingerprint(self) -> str:
+        """Over that of all values, and where the samples begin."""
+        about = f"samples of different lengths of {self._values.fingerprint()}"
+        return fingerprint(about, [np.ascontiguousarray(self._offsets, np.int64)])
+
+
+class PaddedColumn(Column):
+    """Another column whose samples are real up to their lengths along axis 1; 0 beyond these."""
+
+    def __init__(self, column: Column, extent: Extent) -> None:
+        self._column, self.extent = column, extent
+        self.dtype, self.shape = column.dtype, column.shape
+        self.storage, self.file, self.in_table = column.storage, column.file, column.in_table
+
+    def take(self, indices: Indices) -> Array:
+        return self.sized(indices, self.shape[1])
+
+    def sized(self, indices: Indices, size: int) -> Array:
+        assert self.extent is not None
+        values = self._column.sized(indices, size)
+        if self._column.extent is None:
+            values = values.copy()
+            values[np.arange(size) >= self.extent.lengths[indices, None]] = 0
+        return values
+
+    def fingerprint(self) -> str:
+        """That of the other column; the lengths are a field of their own."""
+        return self._column.fingerprint()
 
     def where(self, index: int) -> str:
         return self._column.where(index)

@@ -22,7 +22,8 @@ from torch.utils.data import Dataset as TorchDataset
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ..distributed.joining import processes_here
 from ..planning.layout import formatted
-from .columns import Column, Columns, Indices, storage_of, total_bytes
+from .columns import Array, Column, Columns, Indices, storage_of, total_bytes
+from .packed import Packed, torch_type
 from .room import available_memory, cores
 
 Home = Literal["device", "loader"]
@@ -93,22 +94,27 @@ class Resident:
 
     def __init__(self, columns: Columns, device: torch.device, layout: torch.memory_format) -> None:
         self._device = device
+        self._packed = Packed({n: c for n, c in columns.items() if c.extent is not None}, device)
+        plain = {name: c for name, c in columns.items() if c.extent is None}
         self._last = {
-            name for name, c in columns.items() if len(c.shape) == 4 and layout is CHANNELS_LAST
+            name for name, c in plain.items() if len(c.shape) == 4 and layout is CHANNELS_LAST
         }
         self._rows = {
             name: _on_device(column, device, last=name in self._last)
-            for name, column in columns.items()
+            for name, column in plain.items()
         }
         self._sample = sum(t[:1].numel() * max(4, t.element_size()) for t in self._rows.values())
 
     def blocks(self, indices: Tensor, size: int) -> Iterator[Raw]:
         batches = max(1, BLOCK_BYTES // max(1, size * self._sample))
-        for some in cut(indices.to(self._device), size * batches):
+        if not self._packed.is_empty:
+            batches = 1  # each is padded to its own longest sample
+        places, step = indices.to(self._device), size * batches
+        for own, some in zip(cut(indices, step), cut(places, step), strict=True):
             picked = {name: rows.index_select(0, some) for name, rows in self._rows.items()}
             for name in self._last:
                 picked[name] = picked[name].permute(0, 3, 1, 2)
-            yield picked
+            yield picked | self._packed.pick(own, some)
 
     def close(self) -> None:
         """There are no processes."""
@@ -121,15 +127,11 @@ def _on_device(column: Column, device: torch.device, *, last: bool) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(held)).to(device)
     sizes = column.shape
     shape = (sizes[0], *sizes[2:], sizes[1]) if last else sizes
-    result = torch.empty(shape, dtype=_torch_type(column.dtype), device=device)
+    result = torch.empty(shape, dtype=torch_type(column.dtype), device=device)
     for start, values in column.chunks():
         tensor = _tensor(values)
         result[start : start + len(values)] = tensor.permute(0, 2, 3, 1) if last else tensor
     return result
-
-
-def _torch_type(dtype: np.dtype[Any]) -> torch.dtype:
-    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
@@ -215,11 +217,18 @@ class _Samples(TorchDataset[Any]):
     def __getitem__(self, indices: Indices) -> Raw | Failed:
         try:
             return {
-                name: formatted(_tensor(column.take(indices)), self._layout)
+                name: formatted(_tensor(_taken(column, indices)), self._layout)
                 for name, column in self._columns.items()
             }
         except NetwrightError as error:
             return Failed(tuple(error.diagnostics))
+
+
+def _taken(column: Column, indices: Indices) -> Array:
+    """A batch of samples, padded to the longest of them."""
+    if column.extent is None:
+        return column.take(indices)
+    return column.sized(indices, column.extent.size(indices))
 
 
 def _as_it_is(found: Any) -> Any:

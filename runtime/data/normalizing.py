@@ -31,8 +31,13 @@ CONSTANT = 1e-9
 def split_axis(shape: Sequence[int], field: Field) -> int | None:
     """The axis of the channels or columns that `normalize` may treat apart; None for none."""
     axis = field.channel_axis
-    fixed = field.rank > axis and field.channels is not None
+    fixed = field.rank > axis and field.channels is not None and not _counts_steps(field)
     return axis if fixed and 1 < shape[axis] <= MOST_APART else None
+
+
+def _counts_steps(field: Field) -> bool:
+    """Whether the axis of the channels is the one along which samples differ in length."""
+    return field.lengths is not None and field.channel_axis == 1
 
 
 def transformed(field: Field, found: Numbers) -> Numbers:
@@ -81,7 +86,8 @@ def _measured(name: str, field: Field, train: Columns) -> tuple[Normalize, list[
     # What samples are made of lacks their axis of steps, but ends with the same one.
     is_last = field.channel_axis == field.rank - 1
     column = looked_at({name: train[name].distinct() if is_last else train[name]})[name]
-    axis = None if field.channels == 1 else field.channel_axis - field.rank
+    is_one = field.channels == 1 or _counts_steps(field)
+    axis = None if is_one else field.channel_axis - field.rank
     units = _in_units(field, numbers(column, axis=axis))
     means, stds = np.atleast_1d(units.mean), np.atleast_1d(units.std)
     constant = stds <= np.maximum(CONSTANT * np.abs(means), 1 / LARGEST)

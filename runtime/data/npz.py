@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from ...compiler.diagnostics import NetwrightError
@@ -20,7 +21,31 @@ from ..arrays import (
     locate_npz,
 )
 from .columns import ArrayColumn, Column, MappedColumn
-from .errors import damaged, lacking, missing, pickled, unreadable
+from .errors import damaged, gathered, lacking, missing, pickled, unreadable
+from .ragged import ragged
+
+
+def read_ragged_npz(
+    path: Path, arrays: Mapping[str, str], offsets: Mapping[str, str], keys: tuple[str, str]
+) -> dict[str, Column]:
+    """As `read_npz`, some of the fields with samples of different lengths.
+
+    Args:
+        offsets: field of such samples -> the array of where they begin.
+        keys: the settings that name the arrays, and those of offsets.
+    Raises: NetwrightError: as `read_npz`. F601: offsets that cut no array into samples.
+    """
+    found = gathered(
+        {
+            "values": lambda: read_npz(path, arrays, keys[0]),
+            "offsets": lambda: read_npz(path, offsets, keys[1]),
+        }
+    )
+    cuts = {
+        name: partial(ragged, found["values"][name], column, name, offsets[name])
+        for name, column in found["offsets"].items()
+    }
+    return {**found["values"], **gathered(cuts)}
 
 
 def read_npz(path: Path, arrays: Mapping[str, str], key: str = "arrays") -> dict[str, Column]:

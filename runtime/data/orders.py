@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .columns import Columns, Indices
 from .seeds import ORDER, derive
+
+POOL = 50
+"""How many batches are sorted by length together."""
 
 
 class Run(NamedTuple):
@@ -85,4 +90,43 @@ class Streams:
             yield Run(places[:, rest:].t().reshape(-1), full, begins=False)
 
 
+class ByLength:
+    """Batches of samples of similar length, in a random order; another one in every epoch.
+
+    The epoch is shuffled and cut into pools of `POOL` batches; in each pool samples are sorted by
+    length and cut into batches, and the batches of all pools are shuffled. So little is padded, and
+    every sample is used as often as any other.
+
+    Args:
+        lengths: i64[N], how far a batch with the sample is padded.
+    Source: the batching of torchtext (BucketIterator) and of fairseq.
+    """
+
+    continues = False
+
+    def __init__(self, lengths: Indices) -> None:
+        self._lengths = lengths
+
+    def epoch(self, samples: int, batch: int, seed: int, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(derive(seed, ORDER, epoch))
+        steps = samples // batch
+        drawn = torch.randperm(samples, generator=generator)[: steps * batch].numpy()
+        pools = np.arange(len(drawn)) // (POOL * batch)
+        ordered = drawn[np.lexsort((self._lengths[drawn], pools))]
+        batches = torch.from_numpy(ordered).view(steps, batch)
+        return batches[torch.randperm(steps, generator=generator)]
+
+    def whole(self, start: int, stop: int, size: int) -> Iterator[Run]:
+        """Sorted by length."""
+        order = np.argsort(self._lengths[start:stop], kind="stable")
+        yield Run(torch.from_numpy(start + order), size, begins=True)
+
+
 SHUFFLED = Shuffled()
+
+
+def usual_order(columns: Columns) -> Order:
+    """By length where samples differ in it, so that little is padded; else shuffled."""
+    extents = [column.extent for column in columns.values() if column.extent is not None]
+    reaches = [extent.reach for extent in extents if extent.varies]
+    return ByLength(np.maximum.reduce(reaches)) if reaches else SHUFFLED

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Column
+from .columns import Column, Indices
 
 
 @dataclass
@@ -48,42 +48,42 @@ def scan(
     ignored: frozenset[int] = frozenset(),
     labels: int = 0,
 ) -> Scan:
-    """Look at every value once.
+    """Look at every value once, padding left out.
 
     Args:
         interval: where values may lie. ignored: values that may lie anywhere.
         labels: count the integers from 0 to below this.
     """
     found = Scan(counts=np.zeros(labels, np.int64))
-    for start, values in column.chunks():
+    for places, values in column.elements():
         if values.size == 0:
             continue
-        finite = _finite(found, start, values)
+        finite = _finite(found, places, values)
         if finite.size:
             found.low = min(found.low, finite.min().item())
             found.high = max(found.high, finite.max().item())
         if interval is not None:
-            _outside(found, start, values, interval, ignored)
+            _outside(found, places, values, interval, ignored)
         if labels:
             found.counts += _counted(values, labels)
     return found
 
 
-def _finite(found: Scan, start: int, values: NDArray[Any]) -> NDArray[Any]:
+def _finite(found: Scan, places: Indices, values: NDArray[Any]) -> NDArray[Any]:
     """The finite values of a chunk; notes the others."""
     if values.dtype.kind != "f":
         return values
     finite = np.isfinite(values)
     if finite.all():
         return values
-    found.infinite = _noted(found.infinite, start, values, ~finite)
+    found.infinite = _noted(found.infinite, places, values, ~finite)
     kept: NDArray[Any] = values[finite]
     return kept
 
 
 def _outside(
     found: Scan,
-    start: int,
+    places: Indices,
     values: NDArray[Any],
     interval: tuple[float, float],
     ignored: frozenset[int],
@@ -95,15 +95,16 @@ def _outside(
     for label in ignored:
         wrong &= values != label
     if wrong.any():
-        found.outside = _noted(found.outside, start, values, wrong)
+        found.outside = _noted(found.outside, places, values, wrong)
 
 
 def _noted(
-    known: Wrong | None, start: int, values: NDArray[Any], wrong: NDArray[np.bool_]
+    known: Wrong | None, places: Indices, values: NDArray[Any], wrong: NDArray[np.bool_]
 ) -> Wrong:
     if known is None:
-        place = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
-        known = Wrong(start + place[0], place[1:], values[place].item())
+        first, *within = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
+        sample, *step = places[first].tolist()
+        known = Wrong(sample, (*step, *within), values[(first, *within)].item())
     known.count += int(wrong.sum())
     return known
 

@@ -28,7 +28,8 @@ from .digits import read_digits
 from .errors import gathered
 from .idx import read_idx
 from .image_folder import class_names, read_image_folder
-from .npz import read_npy, read_npz
+from .npz import read_npy, read_ragged_npz
+from .ragged import lengths_of
 from .raw import RawData
 from .sequences import read_sequential_image
 from .series import read_series
@@ -107,16 +108,23 @@ def _by_file(
 
 def _npz(source: Any, fields: Fields, folder: Path) -> RawData:
     path = folder / source.path
-    calls = {"train": partial(_pick, path, source.arrays, fields, "arrays")}
+    calls = {"train": partial(_pick, path, source.arrays, source.ragged, fields, "")}
     if source.has_test:
         test_path = folder / source.test_path if source.test_path else path
-        calls["test"] = partial(_pick, test_path, source.test_arrays, fields, "test_arrays")
+        offsets = source.ragged | source.test_ragged
+        calls["test"] = partial(_pick, test_path, source.test_arrays, offsets, fields, "test_")
     found = gathered(calls)
     return RawData(found["train"], found.get("test"))
 
 
-def _pick(path: Path, names: Mapping[str, str], fields: Fields, key: str) -> Columns:
-    return read_npz(path, {field: names.get(field, field) for field in fields}, key)
+def _pick(
+    path: Path, names: Mapping[str, str], offsets: Mapping[str, str], fields: Fields, part: str
+) -> Columns:
+    """The fields of one part. part: what the settings begin with that name its arrays."""
+    counted = {fields[name].lengths for name in offsets}
+    arrays = {field: names.get(field, field) for field in fields if field not in counted}
+    columns = read_ragged_npz(path, arrays, offsets, (f"{part}arrays", f"{part}ragged"))
+    return {**columns, **lengths_of(columns, fields, path.name)}
 
 
 _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {

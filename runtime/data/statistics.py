@@ -55,18 +55,21 @@ def _most(columns: Columns) -> int:
 
 
 def numbers(column: Column, *, axis: int | None = None) -> Numbers:
-    """Range, mean and standard deviation (of all values, not of a sample of them).
+    """Range, mean and standard deviation (of all values, not of a sample of them; no padding).
 
     Args:
-        axis: for each index of this one apart: channels of images, columns of a table.
+        axis: for each index of this one apart: channels of images, columns of a table. Not the
+            one along which samples differ in length.
     Source: sums of chunks joined by the update of Chan, Golub and LeVeque 1983.
     """
     low, high, seen = np.inf, -np.inf, 0
     rank = len(column.shape)
     mean: NDArray[np.float64] = np.zeros(() if axis is None else column.shape[axis])
     squares = np.zeros_like(mean)
-    axes = tuple(other for other in range(rank) if axis is None or other != axis % rank)
-    for _, values in column.chunks():
+    # Elements of samples that differ in length have no axis 1: counted from the end, axes stay.
+    last = None if axis is None else axis % rank - rank
+    for _, values in column.elements():
+        axes = tuple(i for i in range(values.ndim) if last is None or i != last + values.ndim)
         low, high = min(low, float(values.min())), max(high, float(values.max()))
         fine = values.astype(np.float64)
         size = fine.size // max(mean.size, 1)
@@ -81,7 +84,7 @@ def numbers(column: Column, *, axis: int | None = None) -> Numbers:
 def class_counts(column: Column, total: int) -> NDArray[np.int64]:
     """How often each label from 0 to below `total` occurs: [total]."""
     counts = np.zeros(total, np.int64)
-    for _, values in column.chunks():
+    for _, values in column.elements():
         known = values[(values >= 0) & (values < total)].astype(np.int64)
         counts += np.bincount(known.ravel(), minlength=total)
     return counts
@@ -93,13 +96,18 @@ def fingerprints(columns: Columns) -> NDArray[np.bytes_]:
     step = 1024
     for start in range(0, len(marks), step):
         indices = np.arange(start, min(start + step, len(marks)))
-        rows = [np.ascontiguousarray(column.take(indices)) for column in columns.values()]
+        rows = [(column.take(indices), _lengths(column, indices)) for column in columns.values()]
         for index in range(len(indices)):
             digest = blake2b(digest_size=16)
-            for values in rows:
-                digest.update(values[index].tobytes())
+            for values, lengths in rows:
+                real = values[index] if lengths is None else values[index, : lengths[index]]
+                digest.update(real.tobytes())
             marks[start + index] = digest.digest()
     return marks
+
+
+def _lengths(column: Column, indices: Indices) -> Indices | None:
+    return None if column.extent is None else column.extent.lengths[indices]
 
 
 @dataclass(frozen=True)

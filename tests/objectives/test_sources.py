@@ -203,3 +203,56 @@ def test_the_examples_in_the_documents_are_right(text: str, tmp_path: Path) -> N
 )
 def test_the_schema_for_editors_knows_the_sources(source: str, valid: bool) -> None:
     assert VALIDATOR.is_valid(yaml.safe_load(spec(source))) is valid
+
+
+# Samples of different lengths
+
+
+TOKENS = "tokens: {shape: [B, 9], dtype: int64, below: 5, lengths: n}"
+
+
+def test_lengths_need_no_array_of_their_own() -> None:
+    found = fields_of("{npz: {path: a.npz, ragged: {tokens: cuts}}}", TOKENS)
+    assert (found["n"].shape, found["n"].dtype) == (["B"], "int64")
+    short = f"{TOKENS}, n: {{dtype: int32}}"
+    found = fields_of("{npz: {path: a.npz, ragged: {tokens: cuts}}}", short)
+    assert (found["n"].shape, found["n"].dtype) == (["B"], "int32")
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields", "code", "message"),
+    [
+        ("ragged: {x: cuts}", TOKENS, "O501", "`ragged` names the field `x`, which"),
+        ("ragged: {tokens: cuts}", TOKENS.replace(", lengths: n", ""), "O501", "needs `lengths`"),
+        ("ragged: {tokens: cuts}", TOKENS.replace("[B, 9]", "[B]"), "O502", "with an axis 1"),
+        ("ragged: {tokens: cuts}, arrays: {n: m}", TOKENS, "O502", "`n` holds the lengths of `tok"),
+        ("ragged: {tokens: cuts}", f"{TOKENS}, n: {{dtype: float32}}", "O501", "field of integers"),
+        ("ragged: {tokens: c}, test_ragged: {tokens: d}", TOKENS, "O502", "expects test samples"),
+        ("test_path: b.npz, test_ragged: {tokens: d}", TOKENS + ", n: {shape: [B], dtype: int64}",
+         "O502", "whose training samples have one length"),
+        ("ragged: {tokens: c}, test_arrays: {tokens: d}", TOKENS, "O501", "expects the offsets"),
+        ("ragged: {tokens: c}, test_arrays: {z: d}, test_ragged: {tokens: e}", TOKENS, "O502",
+         "would train and test on the same array `tokens`"),
+    ],
+)  # fmt: skip
+def test_settings_of_ragged_that_do_not_fit(
+    settings: str, fields: str, code: str, message: str
+) -> None:
+    text = spec(f"{{npz: {{path: a.npz, {settings}}}}}", fields)
+    found = check_source(SourceFile("any.yaml", text), Path()).diagnostics
+    assert any(d.code.name == code and message in d.message for d in found), found
+
+
+def test_test_samples_with_their_own_offsets_are_fine() -> None:
+    fields_of("{npz: {path: a.npz, test_path: b.npz, ragged: {tokens: cuts}}}", TOKENS)
+    settings = "test_arrays: {tokens: d}, ragged: {tokens: c}, test_ragged: {tokens: e}"
+    fields_of(f"{{npz: {{path: a.npz, {settings}}}}}", TOKENS)
+
+
+def test_images_have_one_size() -> None:
+    text = spec(
+        "{sequential_image: {images: {npz: {path: a.npz, ragged: {image: cuts}}}}}",
+        "image: {shape: [B, 4, 1], dtype: uint8, lengths: n}, n: {shape: [B], dtype: int64}",
+    )
+    found = check_source(SourceFile("any.yaml", text), Path()).diagnostics
+    assert "expects images of one size, found `image` in `ragged`" in found[0].message
