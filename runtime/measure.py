@@ -29,18 +29,20 @@ def measure(
             confusion matrix.
         step: for loss weights that follow a schedule.
         world: each process measures its part; the figures are those of all samples.
-    Returns: name -> figure; the losses are averaged over the samples.
+    Returns: name -> figure; the losses are averaged over the samples, or over what counts in them.
     """
     numbers = numbers_at(objective.schedules, step)
     with evaluating(objective.networks.values()), torch.inference_mode():
         for batch in _part(batches, size, world):
             outputs = objective.outputs(batch)
-            figures.update(outputs, objective.losses(outputs, batch, numbers), batch)
+            losses, masses = objective.losses(outputs, batch, numbers), objective.masses(batch)
+            figures.update(outputs, losses, batch, masses)
         if figures.is_empty:  # fewer samples than processes: learn from one what there is to sum up
             batch = next(batches.in_order(1))
             outputs = objective.outputs(batch)
-            figures.expect(outputs, objective.losses(outputs, batch, numbers), batch)
-    return figures.compute()
+            losses, masses = objective.losses(outputs, batch, numbers), objective.masses(batch)
+            figures.expect(outputs, losses, batch, masses)
+    return figures.compute(numbers)
 
 
 def _part(batches: Batches, size: int, world: World) -> Iterator[Batch]:

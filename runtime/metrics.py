@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,13 +11,17 @@ import torch
 from torch import Tensor
 
 from ..compiler.objectives.fields import Field
-from ..compiler.objectives.losses import CrossEntropy, Loss
+from ..compiler.objectives.losses import FIRST, LAST, CrossEntropy, Loss
 from ..compiler.objectives.metrics import F1, Accuracy, Mae, MeanIou, Metric, Rmse, TopK
+from ..compiler.objectives.pairs import NO_PAIRS, Pairs, pair_of
 from ..compiler.objectives.supervised import Supervised
 from ..compiler.objectives.units import raw_field
 from .data.batches import Batch
 from .data.restore import Restore
 from .distributed.world import ALONE, World
+from .numbers import Number
+from .objectives.base import NO_MASSES, Masses, Numbers
+from .objectives.losses import real_steps
 
 Judge = Any
 """A torchmetrics.Metric."""
@@ -34,6 +39,7 @@ class Figures:
     Args:
         fields: of the data, resolved.
         world: the processes that measure a part each; `compute` gives the figures of all.
+        pairs: how outputs and targets meet. Padding of targets counts in no figure.
     """
 
     def __init__(
@@ -42,20 +48,34 @@ class Figures:
         fields: Mapping[str, Field],
         device: torch.device,
         world: World = ALONE,
+        pairs: Pairs = NO_PAIRS,
     ) -> None:
         self._settings, self._fields, self._device = settings, fields, device
-        self._world = world
+        self._world, self._pairs = world, pairs
         self._restore: dict[str, Restore] = {}
         self._judges: dict[str, Judge] = {}
-        self._sums: dict[str, Tensor] = {}
+        self._sums: dict[str, Number] = {}
+        self._masses: dict[str, Number] = {}
         self._confusion: Judge | None = None
         self._seen = 0
 
-    def update(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
-        """Take in one batch; nothing leaves the device."""
+    def update(
+        self,
+        outputs: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        b: Batch,
+        masses: Masses = NO_MASSES,
+    ) -> None:
+        """Take in one batch.
+
+        masses: how much of it counts in each loss; every sample does where they don't tell.
+        """
+        if masses and len(losses) == 1:
+            masses = {"loss": next(iter(masses.values()))}
         for name, value in losses.items():
-            total = value.detach().double() * b.size
-            self._sums[name] = self._sums[name] + total if name in self._sums else total
+            mass = masses[name].double() if name in masses else float(b.size)
+            self._sums[name] = value.detach().double() * mass + self._sums.get(name, 0.0)
+            self._masses[name] = mass + self._masses.get(name, 0.0)
         self._seen += b.size
         for metric in self._settings.metrics:
             self._judge(metric, outputs, b)
@@ -65,29 +85,43 @@ class Figures:
     def is_empty(self) -> bool:
         return self._seen == 0
 
-    def expect(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+    def expect(
+        self,
+        outputs: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        b: Batch,
+        masses: Masses = NO_MASSES,
+    ) -> None:
         """Make what a batch like this one needs, without counting it."""
-        self.update(outputs, losses, b)
-        self._seen, self._sums = (
-            0,
-            {name: torch.zeros_like(total) for name, total in self._sums.items()},
-        )
+        self.update(outputs, losses, b, masses)
+        self._seen = 0
+        for kept in (self._sums, self._masses):
+            kept.update({name: value * 0.0 for name, value in kept.items()})
         for judge in (*self._judges.values(), self._confusion):
             if judge is not None:
                 judge.reset()
 
-    def compute(self) -> dict[str, float]:
-        """Losses averaged over the samples, then the metrics, by their labels."""
-        sums = torch.stack([*self._sums.values(), self._count()])
-        *totals, seen = self._world.total(sums).tolist()
-        losses = {name: total / seen for name, total in zip(self._sums, totals, strict=True)}
+    def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
+        """Losses averaged over all that counts in them, then the metrics, by their labels.
+
+        numbers: the weights of several losses, whose sum is that of their means then.
+        """
+        losses = self._means()
+        if numbers is not None and len(losses) > 1:
+            losses["loss"] = sum(float(numbers[n]) * v for n, v in losses.items() if n != "loss")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
             figures = {name: float(judge.compute()) for name, judge in self._judges.items()}
         return {**losses, **figures}
 
-    def _count(self) -> Tensor:
-        return torch.tensor(self._seen, dtype=torch.float64, device=self._device)
+    def _means(self) -> dict[str, float]:
+        if not self._sums:
+            return {}
+        numbers = [*self._sums.values(), *self._masses.values()]
+        tensors = [torch.as_tensor(n, dtype=torch.float64, device=self._device) for n in numbers]
+        totals, masses = self._world.total(torch.stack(tensors)).view(2, -1).tolist()
+        named = zip(self._sums, totals, masses, strict=True)
+        return {name: total / mass if mass else math.nan for name, total, mass in named}
 
     def confusion(self) -> list[list[int]] | None:
         """Row: true class, column: predicted class. None where there are no classes to confuse."""
@@ -113,32 +147,42 @@ class Figures:
     def _compared(
         self, loss: Loss, outputs: Mapping[str, Tensor], batch: Batch
     ) -> tuple[Tensor, Tensor]:
-        """An output and its target: answers as probabilities, numbers in raw units."""
-        output, target = outputs[loss.output].float(), _target(loss, batch)
+        """An output and its target: answers as probabilities, numbers in raw units.
+
+        Classes are on axis 1. Where the target has lengths, its real steps stand one after the
+        other along axis 0.
+        """
+        pair, output = pair_of(loss, self._pairs), outputs[loss.output].float()
+        target = _target(loss, batch)
         if loss.kind == "binary":
-            return torch.sigmoid(output), (target > 0.5).long()
-        field = raw_field(loss, self._fields)
-        if field is None:
-            return output, target
-        if loss.target not in self._restore:
-            self._restore[loss.target] = Restore(field, self._device)
-        return self._restore[loss.target](output), batch.raw[loss.target].float()
+            output, target = torch.sigmoid(output), (target > 0.5).long()
+        elif (field := raw_field(loss, self._fields)) is not None:
+            if loss.target not in self._restore:
+                self._restore[loss.target] = Restore(field, self._device)
+            output, target = self._restore[loss.target](output), batch.raw[loss.target].float()
+        if loss.kind == "classes" and pair.axis == FIRST:
+            output = output.movedim(FIRST, LAST)
+        if pair.lengths is not None:
+            real = real_steps(batch.raw[pair.lengths], target.shape[1])
+            output, target = output[real], target[real]
+        return output.movedim(LAST, FIRST) if loss.kind == "classes" else output, target
 
     def _confuse(self, outputs: Mapping[str, Tensor], batch: Batch) -> None:
         losses = (item.loss for item in self._settings.losses)
         loss = next((loss for loss in losses if isinstance(loss, CrossEntropy)), None)
-        if loss is None or not 2 <= outputs[loss.output].shape[1] <= MOST_CLASSES:
+        if loss is None:
             return
-        output = outputs[loss.output]
+        count = outputs[loss.output].shape[pair_of(loss, self._pairs).axis]
+        if not 2 <= count <= MOST_CLASSES:
+            return
+        output, target = self._compared(loss, outputs, batch)
         if self._confusion is None:
             from torchmetrics.classification import MulticlassConfusionMatrix
 
             self._confusion = self._placed(
-                MulticlassConfusionMatrix(
-                    output.shape[1], ignore_index=loss.ignore, validate_args=False
-                )
+                MulticlassConfusionMatrix(count, ignore_index=loss.ignore, validate_args=False)
             )
-        self._confusion.update(output.float(), batch.raw[loss.target].long())
+        self._confusion.update(output.contiguous(), target.contiguous())
 
 
 def _target(loss: Loss, batch: Batch) -> Tensor:

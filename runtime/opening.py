@@ -17,6 +17,7 @@ from ..compiler.driver import Compilation, compile_spec
 from ..compiler.objectives.base import Context, Objective
 from ..compiler.objectives.field_checks import unmeasured
 from ..compiler.objectives.fields import Field, Normalize, with_classes, with_statistics
+from ..compiler.objectives.pairs import Pairs
 from ..compiler.objectives.supervised import Supervised
 from ..compiler.suggest import listing
 from .data.dataset import Dataset, open_data
@@ -61,20 +62,18 @@ def measured(compilation: Compilation, statistics: Mapping[str, Normalize]) -> C
     """A compilation as if its spec had these means and deviations; its programs contain them."""
     if not statistics:
         return compilation
-    spec, fields = compilation.spec, with_statistics(compilation.fields, statistics)
-    context = Context(compilation.graphs, fields, spec.dims, compilation.located.span, Sink())
-    programs = spec.objective.programs(context) if compilation.programs and spec.objective else {}
-    return replace(compilation, fields=fields, programs=programs)
+    told = replace(compilation, fields=with_statistics(compilation.fields, statistics))
+    objective = compilation.spec.objective if compilation.programs else None
+    return replace(told, programs=objective.programs(context_of(told)) if objective else {})
 
 
 def named(compilation: Compilation, classes: Mapping[str, Sequence[str]]) -> Compilation:
     """A compilation as if its spec had declared these names of classes, by their fields."""
     if not classes:
         return compilation
-    spec, fields = compilation.spec, with_classes(compilation.fields, classes)
-    context = Context(compilation.graphs, fields, spec.dims, compilation.located.span, Sink())
-    labels = spec.objective.labels(context) if spec.objective else {}
-    return replace(compilation, fields=fields, labels=labels)
+    told = replace(compilation, fields=with_classes(compilation.fields, classes))
+    objective = compilation.spec.objective
+    return replace(told, labels=objective.labels(context_of(told)) if objective else {})
 
 
 def check_trainable(compilation: Compilation) -> None:
@@ -103,7 +102,7 @@ def read_data(compilation: Compilation, folder: Path) -> Dataset:
     assert spec.data
     _check_classes(compilation, folder)
     bound = spec.objective and not compilation.has_errors
-    rules = objective_of(compilation).label_rules(compilation.graphs) if bound else {}
+    rules = objective_of(compilation).label_rules(context_of(compilation)) if bound else {}
     return open_data(spec.data, compilation.fields, spec.dims, folder, rules)
 
 
@@ -145,18 +144,25 @@ def objective_of(compilation: Compilation) -> Objective:
     return objective
 
 
+def context_of(compilation: Compilation) -> Context:
+    """What the objective of a spec without mistakes refers to."""
+    spec = compilation.spec
+    return Context(
+        compilation.graphs, compilation.fields, spec.dims, compilation.located.span, Sink()
+    )
+
+
 def input_fields(compilation: Compilation) -> dict[str, Field]:
     """What the inputs of programs hold, by name.
 
     Where a field does not say how many ids it has, there are as many as the layer has room for that
     looks them up: a lookup of others would crash, or take some for others.
     """
-    objective, graphs = objective_of(compilation), compilation.graphs
-    fields = dict(compilation.fields)
-    for name, rules in objective.label_rules(graphs).items():
+    objective, fields = objective_of(compilation), dict(compilation.fields)
+    for name, rules in objective.label_rules(context_of(compilation)).items():
         if rules.room is not None and fields[name].class_total is None:
             fields[name] = fields[name].model_copy(update={"below": rules.room})
-    return {**fields, **objective.other_inputs(fields, graphs)}
+    return {**fields, **objective.other_inputs(fields, compilation.graphs)}
 
 
 def settings_of(compilation: Compilation) -> Supervised:
@@ -164,6 +170,11 @@ def settings_of(compilation: Compilation) -> Supervised:
     objective = compilation.spec.objective
     assert isinstance(objective, Supervised)
     return objective
+
+
+def pairs_of(compilation: Compilation) -> Pairs:
+    """How the outputs of `supervised` meet their targets."""
+    return settings_of(compilation).pairs(context_of(compilation))
 
 
 def class_names(compilation: Compilation, count: int) -> list[str]:

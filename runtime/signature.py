@@ -22,7 +22,7 @@ from .bundle import (
     SeriesForm,
     TableForm,
 )
-from .opening import objective_of
+from .opening import context_of, objective_of
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
 
@@ -110,7 +110,7 @@ def _missing(source: Table) -> Literal["error", "drop"] | float:
 
 def probabilities(compilation: Compilation) -> dict[str, Probabilities]:
     """Which outputs of programs are probabilities, and of what."""
-    found = objective_of(compilation).probable(compilation.graphs)
+    found = objective_of(compilation).probable(context_of(compilation))
     return {
         name: Probabilities(scores=made.scores, exclusive=made.exclusive)
         for name, made in found.items()

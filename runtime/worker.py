@@ -26,10 +26,16 @@ from .planning.compiling import compile_module, compiling
 from .planning.cuda_graph import CudaRecorder, Recorded
 from .turn import TurnModule
 
+Shares = Mapping[str, Tensor]
+"""Name of a loss -> the weight of a piece in it, a number on the device."""
+
+LEAST = 1e-30
+"""What replaces the mass of a batch in which nothing counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A micro-batch. weight: its part of the batch, times the number of processes.
+    """A micro-batch. weight: its part of the batch's samples, times the number of processes.
 
     Each process has the weighted sum of its pieces; their mean over all is that of the batch.
     """
@@ -69,6 +75,7 @@ class Worker:
         if plan.compile:
             compile_module(self._module)
         self._recorded = Recorded(CudaRecorder(device)) if plan.graphs else None
+        self._masses, self._world = objective.masses, world
         self._exchange = None if world.is_alone else Exchange(self._module.moved, world)
         self._prefix = f"{turn.role}." if turn.role else ""
         self._key = f"optimizer/{turn.role}/"
@@ -144,23 +151,55 @@ class Worker:
 
     def _gradients(self, pieces: Sequence[Piece], numbers: Numbers) -> Losses:
         """Leave the gradient of the batch in the parameters. Returns: its losses."""
+        shares = self._shares(pieces)
         with _frozen(self._others) if self._others else nullcontext():
-            found = [self._backward(piece, numbers, last=piece is pieces[-1]) for piece in pieces]
-        if len(found) == 1 and pieces[0].weight == 1.0:
+            found = [
+                self._backward(piece, share, numbers, last=piece is pieces[-1])
+                for piece, share in zip(pieces, shares, strict=True)
+            ]
+        if len(found) == 1 and pieces[0].weight == 1.0 and not shares[0]:
             return found[0]
-        weights = [piece.weight for piece in pieces]
-        return {
-            name: _weighted_sum([losses[name].detach() for losses in found], weights)
-            for name in found[0]
-        }
+        return {name: self._summed(name, found, pieces, shares) for name in found[0]}
 
-    def _backward(self, piece: Piece, numbers: Numbers, *, last: bool) -> Losses:
+    def _shares(self, pieces: Sequence[Piece]) -> list[Shares]:
+        """For each piece, its part of what counts in the batch, times the number of processes.
+
+        By the names of losses; without those where samples count alike, and `Piece.weight` tells.
+        """
+        nothing: list[Shares] = [{} for _ in pieces]
+        if len(pieces) == 1 and self._world.is_alone:
+            return nothing
+        with torch.no_grad():
+            masses = [self._masses(piece.batch) for piece in pieces]
+            if not masses[0]:
+                return nothing
+            own = torch.stack([torch.stack(list(mass.values())).double() for mass in masses])
+            whole = self._world.total(own.sum(0)).clamp(min=LEAST)
+            parts = own / whole * self._world.size
+        return [dict(zip(masses[0], part, strict=True)) for part in parts]
+
+    def _backward(self, piece: Piece, share: Shares, numbers: Numbers, *, last: bool) -> Losses:
+        if share:  # each loss has a weight of its own, which the sum of them has then
+            numbers = {n: value * share.get(n, piece.weight) for n, value in numbers.items()}
+        weight = 1.0 if share else piece.weight
         with autocast(self._plan.precision, self._device):
             losses: Losses = self._module(piece.batch.raw, piece.batch.values, numbers)
         with self._passing(losses, last=last) as passed:
-            loss = passed["loss"] if piece.weight == 1.0 else passed["loss"] * piece.weight
+            loss = passed["loss"] if weight == 1.0 else passed["loss"] * weight
             torch.autograd.backward(self._scaler.scale(loss))
         return losses
+
+    @staticmethod
+    def _summed(
+        name: str, found: Sequence[Losses], pieces: Sequence[Piece], shares: Sequence[Shares]
+    ) -> Tensor:
+        """One loss of the batch, from those of its pieces."""
+        terms = []
+        for losses, piece, share in zip(found, pieces, shares, strict=True):
+            is_weighed = name == "loss" and share
+            weight = 1.0 if is_weighed else share.get(name, piece.weight)
+            terms.append(losses[name].detach() * weight)
+        return torch.stack(terms).sum()
 
     def _passing(self, losses: Losses, *, last: bool) -> AbstractContextManager[Losses]:
         """Within, backward passes end in all processes alike."""
@@ -214,11 +253,6 @@ def _checked(scaling: Mapping[str, float], own: Mapping[str, float]) -> dict[str
 def _weighted_as(pieces: Sequence[Piece], batches: Sequence[Batch]) -> list[Piece]:
     """Other batches with the weights of these pieces."""
     return [Piece(batch, piece.weight) for piece, batch in zip(pieces, batches, strict=True)]
-
-
-def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    terms = [value * weight for value, weight in zip(values, weights, strict=True)]
-    return torch.stack(terms).sum()
 
 
 def _groups(

@@ -14,6 +14,7 @@ from ..ir.dims import Symbol
 from ..ir.graph import Graph
 from ..source import Key, Span
 from .fields import Field
+from .losses import FIRST, Axis
 from .problem import Problem
 from .section import Section
 from .source import Source
@@ -39,11 +40,12 @@ class Probable:
     """An output of a program that holds probabilities.
 
     scores: the output that they are made of. exclusive: whether one class is true of those of a
-    place; else each number answers yes or no.
+    place; else each number answers yes or no. axis: of the classes, `FIRST` or `LAST`.
     """
 
     scores: str
     exclusive: bool
+    axis: Axis = FIRST
 
 
 @dataclass(frozen=True)
@@ -134,12 +136,15 @@ class Objective(Section):
         """What those inputs of programs hold that are no data fields."""
         return {}
 
-    def probable(self, graphs: Mapping[str, Graph]) -> dict[str, Probable]:
-        """The outputs of programs that hold probabilities."""
+    def probable(self, context: Context) -> dict[str, Probable]:
+        """The outputs of programs that hold probabilities. It must have passed `check`."""
         return {}
 
-    def label_rules(self, graphs: Mapping[str, Graph]) -> dict[str, Labels]:
-        """What is needed of the integers in data fields: torch would crash on others."""
+    def label_rules(self, context: Context) -> dict[str, Labels]:
+        """What is needed of the integers in data fields: torch would crash on others.
+
+        The section must have passed `check`.
+        """
         return {}
 
     def class_names(self, fields: Mapping[str, Field], count: int) -> list[str]:

@@ -13,7 +13,7 @@ from ..source import Key
 from ..suggest import did_you_mean
 from .base import Context
 from .fields import Field
-from .losses import Loss, WeightedLoss, class_count
+from .losses import CrossEntropy, Loss, WeightedLoss, class_count
 from .metrics import Metric
 from .numbers import SINGLE, fits_single
 from .problem import Problem
@@ -103,10 +103,27 @@ def _check_types(
         )
         return
     _check_range(loss, field, context, path)
-    problem = loss.setting_problem(output)
+    if isinstance(loss, CrossEntropy) and len(loss.readings(output, target)) > 1:
+        context.misfit(
+            f"`{loss.name}` expects labels that fit one axis of `{loss.output}` {output} as that "
+            f"of the classes, found `{loss.target}` {target}, which fits axis 1 and the last one",
+            path,
+            "say which of them holds the classes: `axis: 1`, or `axis: -1` for the last one",
+            also=maker,
+        )
+        return
+    classes = _classes(loss, output, target)
+    problem = loss.setting_problem(classes)
     if problem:
-        context.misfit(problem, path, loss.setting_help(output))
-    _check_class_count(loss, output, maker, context, path)
+        context.misfit(problem, path, loss.setting_help(classes))
+    _check_class_count(loss, output, classes, maker, context, path)
+
+
+def _classes(loss: Loss, output: TensorType, target: TensorType) -> int | None:
+    """How many classes an output has scores for; None where that is open, or there are none."""
+    if not isinstance(loss, CrossEntropy):
+        return None
+    return class_count(output, loss.class_axis(output, target))
 
 
 def _check_range(loss: Loss, field: Field, context: Context, path: Key) -> None:
@@ -138,11 +155,15 @@ def _maker(graph: Graph, output: str) -> tuple[Label, ...]:
 
 
 def _check_class_count(
-    loss: Loss, output: TensorType, maker: tuple[Label, ...], context: Context, path: Key
+    loss: Loss,
+    output: TensorType,
+    scores: int | None,
+    maker: tuple[Label, ...],
+    context: Context,
+    path: Key,
 ) -> None:
-    if loss.kind != "classes":
-        return
-    scores, labels = class_count(output), context.fields[loss.target].class_total
+    """scores: how many there are for each label, where that is known."""
+    labels = context.fields[loss.target].class_total
     if scores is None or labels is None or scores == labels:
         return
     context.misfit(
@@ -196,7 +217,10 @@ def check_metric(
             f"losses of that kind are {_losses_for(metric)}",
         )
         return
-    wrong = metric.misfit(types[compared.output]) if types and compared.output in types else None
+    if not types or compared.output not in types or compared.target not in context.fields:
+        return
+    output, field = types[compared.output], context.fields[compared.target]
+    wrong = metric.misfit(output, _classes(compared, output, field.network_type(context.dims)))
     if wrong:
         context.misfit(f"`{metric.name}`: {wrong}", path)
 

@@ -302,11 +302,11 @@ class LanguageModel(Objective):
             "stop": Field(dtype="int64", range=[NO_TOKEN, most - 1]),
         }
 
-    def label_rules(self, graphs: Mapping[str, Graph]) -> dict[str, Labels]:
-        graph = graphs[self.network.network]
+    def label_rules(self, context: Context) -> dict[str, Labels]:
+        graph = context.graphs[self.network.network]
         (port,) = graph.inputs
-        scored = {self.target: Labels(self._scored(graphs))}
-        return with_room(scored, graph, {port.name: self.tokens(graphs)})
+        scored = {self.target: Labels(self._scored(context.graphs))}
+        return with_room(scored, graph, {port.name: self.tokens(context.graphs)})
 
     def _scored(self, graphs: Mapping[str, Graph]) -> int:
         """How many tokens have a score."""

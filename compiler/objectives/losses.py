@@ -13,6 +13,7 @@ from .schedules import Schedule
 from .section import OneKey, Section
 
 Kind = Literal["classes", "binary", "values"]
+Axis = Literal[1, -1]
 """What an output means: scores of exclusive classes, of yes-or-no questions, or plain numbers."""
 
 INTEGERS = (DType.U8, DType.I32, DType.I64)
@@ -36,11 +37,14 @@ class Loss(Section):
         """
         raise NotImplementedError
 
-    def setting_problem(self, output: TensorType) -> str | None:
-        """Why the settings do not fit an output of a type that fits, or None."""
+    def setting_problem(self, classes: int | None) -> str | None:
+        """Why the settings do not fit an output of a type that fits, or None.
+
+        classes: how many scores there are for each label; None where that is not a fixed number.
+        """
         return None
 
-    def setting_help(self, output: TensorType) -> str | None:
+    def setting_help(self, classes: int | None) -> str | None:
         """The next step where `setting_problem` has found something."""
         return None
 
@@ -52,21 +56,31 @@ def same_shape(a: TensorType, b: TensorType) -> bool:
     )
 
 
-def without_classes(output: TensorType) -> TensorType:
-    """The type that labels for class scores [B, K, ...] have: [B, ...] of integers."""
-    return TensorType(DType.I64, (output.shape[0], *output.shape[2:]))
+FIRST: Axis = 1
+LAST: Axis = -1
+"""Where scores may have their classes: right behind the batch, or on the last of several axes."""
 
 
-def class_count(output: TensorType) -> int | None:
-    """K of class scores [B, K, ...]; None where it is not a fixed number."""
-    size = output.shape[1] if output.rank >= 2 else None
+def without_classes(output: TensorType, axis: Axis = FIRST) -> TensorType:
+    """The type that labels for class scores have: [B, ...] of integers.
+
+    axis: of the classes, `FIRST` or `LAST`.
+    """
+    sizes = output.shape[2:] if axis == FIRST else output.shape[1:-1]
+    return TensorType(DType.I64, (output.shape[0], *sizes))
+
+
+def class_count(output: TensorType, axis: Axis = FIRST) -> int | None:
+    """K of class scores with their classes on an axis; None where it is not a fixed number."""
+    size = output.shape[axis] if output.rank >= 2 else None
     return size if isinstance(size, int) else None
 
 
 class CrossEntropy(Loss):
     """Cross-entropy of class scores (logits) and integer labels; the softmax is inside.
 
-    Takes scores [B, K] with labels [B], or per pixel [B, K, H, W] with labels [B, H, W].
+    Takes scores [B, K] with labels [B], per pixel [B, K, H, W] with labels [B, H, W], or per step
+    [B, T, K] with labels [B, T]: the sizes of the labels tell where the classes are.
     """
 
     name: ClassVar[str] = "cross_entropy"
@@ -84,25 +98,43 @@ class CrossEntropy(Loss):
         default=None, description="A label whose samples or pixels do not count."
     )
 
+    axis: Axis | None = Field(
+        default=None,
+        description="The axis of the classes: 1, or -1 for the last one. Needed only where the "
+        "labels fit both, such as [B, 5] for scores [B, 5, 5].",
+    )
+
+    def readings(self, output: TensorType, target: TensorType) -> list[Axis]:
+        """The axes that may be that of the classes, by the sizes of both."""
+        axes: list[Axis] = [FIRST, LAST] if output.rank > 2 else [FIRST]  # one axis of [B, K]
+        if self.axis is not None and output.rank > 2:
+            axes = [self.axis]
+        return [axis for axis in axes if same_shape(without_classes(output, axis), target)]
+
+    def class_axis(self, output: TensorType, target: TensorType) -> Axis:
+        """The axis of the classes, of types that fit."""
+        return (self.readings(output, target) or [FIRST])[0]
+
     def misfit(self, output: TensorType, target: TensorType) -> str | None:
-        wanted = "scores f32[B, K, ...] and integer labels [B, ...]"
+        scores = {FIRST: "f32[B, K, ...]", LAST: "f32[B, ..., K]"}
+        either = " or ".join(scores.values()) if self.axis is None else scores[self.axis]
+        wanted = f"scores {either} and integer labels [B, ...]"
         if output.rank < 2 or not output.dtype.is_float or target.dtype not in INTEGERS:
             return wanted
-        return None if same_shape(without_classes(output), target) else wanted
+        return None if self.readings(output, target) else wanted
 
-    def setting_problem(self, output: TensorType) -> str | None:
-        count = class_count(output)
+    def setting_problem(self, classes: int | None) -> str | None:
         if self.class_weights is not None and not any(self.class_weights):
             return "`class_weights` expects one weight above 0 at least, found none"
-        if self.class_weights is None or count in (None, len(self.class_weights)):
+        if self.class_weights is None or classes in (None, len(self.class_weights)):
             return None
         return (
-            f"`class_weights` expects one weight for each of the {count} classes of "
+            f"`class_weights` expects one weight for each of the {classes} classes of "
             f"`{self.output}`, found {len(self.class_weights)}"
         )
 
-    def setting_help(self, output: TensorType) -> str | None:
-        count = class_count(output) or 0
+    def setting_help(self, classes: int | None) -> str | None:
+        count = classes or 0
         ones = ", ".join(["1"] * count) if count <= 10 else "1, 1, ..."
         return f"list them in the order of the labels: `class_weights: [{ones}]` weighs all alike"
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from ..ir.shapes import TensorType
-from .losses import Kind, class_count
+from .losses import Kind
 from .section import Section
 
 
@@ -33,13 +33,16 @@ class Metric(Section):
     def figure(self) -> str:
         return self.name
 
-    def misfit(self, output: TensorType) -> str | None:
-        """Why it cannot judge an output of a fitting kind, or None."""
+    def misfit(self, output: TensorType, classes: int | None) -> str | None:
+        """Why it cannot judge an output of a fitting kind, or None.
+
+        classes: how many there are; None where that is not a fixed number, or there are none.
+        """
         return None
 
 
 class Accuracy(Metric):
-    """The fraction of samples, or pixels, whose highest score is their label's.
+    """The fraction of samples, pixels or steps whose highest score is their label's.
 
     For `bce_logits`: the fraction of answers on the right side of probability 0.5.
     """
@@ -68,11 +71,10 @@ class TopK(Metric):
     def figure(self) -> str:
         return f"top_{self.k}"
 
-    def misfit(self, output: TensorType) -> str | None:
-        count = class_count(output)
-        if count is None or self.k < count:
+    def misfit(self, output: TensorType, classes: int | None) -> str | None:
+        if classes is None or self.k < classes:
             return None
-        return f"`k` expects less than the {count} classes of the output, found {self.k}"
+        return f"`k` expects less than the {classes} classes of the output, found {self.k}"
 
 
 class F1(Metric):
@@ -117,7 +119,7 @@ class MeanIou(Metric):
     title: ClassVar[str] = "the metric `mean_iou`"
     kinds: ClassVar[tuple[Kind, ...]] = ("classes",)
 
-    def misfit(self, output: TensorType) -> str | None:
+    def misfit(self, output: TensorType, classes: int | None) -> str | None:
         if output.rank > 2:
             return None
         return f"expects class scores per pixel f32[B, K, H, W], found {output}"

@@ -79,9 +79,9 @@ class ProgramBuilder:
         self._nodes.append(Node(graph.name, call, tuple(inputs), tuple(outputs.values())))
         return outputs
 
-    def probabilities(self, loss: Loss, logits: Value, name: str) -> Value:
-        """Softmax over axis 1, or sigmoid for yes-or-no questions."""
-        return self._add(name, Softmax(axis=1) if loss.kind == "classes" else Sigmoid(), logits)
+    def probabilities(self, loss: Loss, logits: Value, name: str, axis: int) -> Value:
+        """Softmax over the axis of the classes, or sigmoid for yes-or-no questions."""
+        return self._add(name, Softmax(axis=axis) if loss.kind == "classes" else Sigmoid(), logits)
 
     def raw(self, field: Field, x: Value, name: str) -> Value:
         """Network numbers in the raw units of a field."""

@@ -21,6 +21,7 @@ from .losses import CrossEntropy, Loss, WeightedLoss, class_count
 from .metrics import METRICS, Metric
 from .network_use import NetworkUse
 from .padding import check_padding
+from .pairs import Pairs, pair_of, pairs_of
 from .problem import Problem
 from .program import ProgramBuilder, fresh
 from .repetition import check_repeats
@@ -31,6 +32,9 @@ from .units import check_units, raw_field
 
 class Supervised(Objective):
     """Make the weighted sum of losses small, each of an output and a data field.
+
+    A target whose field has `lengths` is compared as far as it is real: losses and metrics are
+    means over real elements, and what the network says of padding counts nowhere.
 
     Programs: `predict` takes the raw fields that the network reads and gives its outputs, with
     `probabilities` for an output that `cross_entropy` or `bce_logits` judges. An output that is
@@ -86,6 +90,13 @@ class Supervised(Objective):
             None,
         )
 
+    def pairs(self, context: Context) -> Pairs:
+        """How outputs and targets meet. The section must have passed `check`."""
+        outputs = context.graphs[self.network.network].outputs
+        types = {name: value.type for name, value in outputs.items()}
+        losses = (item.loss for item in self.losses)
+        return pairs_of(losses, types, context.fields, context.dims)
+
     def inputs(self, graph: Graph) -> dict[str, str]:
         """Input of the network -> data field, in the order of the inputs."""
         return {v.name: field_name(v.name, self.network.inputs) for v in graph.inputs}
@@ -106,7 +117,7 @@ class Supervised(Objective):
         self._check_losses(graph, types, context, path)
         for index, metric in enumerate(self.metrics):
             check_metric(self, metric, graph, types, context, (*path, "metrics", index))
-        check_padding(graph, self.inputs(graph), self.losses, context)
+        check_padding(graph, self.inputs(graph), context)
         self._check_names(graph, context, path)
         self._check_augmentation(graph, context)
         if self.stream and types and all(name in graph.outputs for name in self.predict or ()):
@@ -203,7 +214,7 @@ class Supervised(Objective):
         context: Context,
     ) -> dict[str, Value]:
         """What a program gives of the network's results, in raw units and as probabilities."""
-        named = self.probabilities(graph)
+        named, pairs = self.probabilities(graph), self.pairs(context)
         outputs: dict[str, Value] = {}
         for name in self.kept_outputs(graph):
             loss = self.judge(name)
@@ -211,7 +222,8 @@ class Supervised(Objective):
             x = results[name]
             outputs[name] = builder.raw(field, x, f"{name}_raw") if field else x
             if loss and name in named:
-                outputs[named[name]] = builder.probabilities(loss, x, named[name])
+                axis = pair_of(loss, pairs).axis
+                outputs[named[name]] = builder.probabilities(loss, x, named[name], axis)
         return outputs
 
     def labels(self, context: Context) -> dict[str, list[str]]:
@@ -230,21 +242,20 @@ class Supervised(Objective):
         losses = (item.loss for item in self.losses)
         return {loss.target: labels[loss.output] for loss in losses if loss.output in labels}
 
-    def probable(self, graphs: Mapping[str, Graph]) -> dict[str, Probable]:
-        made = self.probabilities(graphs[self.network.network])
+    def probable(self, context: Context) -> dict[str, Probable]:
+        made, pairs = self.probabilities(context.graphs[self.network.network]), self.pairs(context)
         judged = {name: (scores, self.judge(scores)) for scores, name in made.items()}
         return {
-            name: Probable(scores, loss.kind == "classes")
+            name: Probable(scores, loss.kind == "classes", pair_of(loss, pairs).axis)
             for name, (scores, loss) in judged.items()
             if loss
         }
 
-    def label_rules(self, graphs: Mapping[str, Graph]) -> dict[str, Labels]:
-        graph = graphs[self.network.network]
-        outputs = graph.outputs
+    def label_rules(self, context: Context) -> dict[str, Labels]:
+        graph, pairs = context.graphs[self.network.network], self.pairs(context)
         scored = {
             loss.target: Labels(
-                class_count(outputs[loss.output].type),
+                class_count(graph.outputs[loss.output].type, pair_of(loss, pairs).axis),
                 frozenset() if loss.ignore is None else frozenset({loss.ignore}),
             )
             for loss in (item.loss for item in self.losses)

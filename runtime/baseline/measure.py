@@ -12,7 +12,7 @@ from ..data.dataset import Dataset
 from ..metrics import Figures
 from ..numbers import numbers_at
 from ..objectives.supervised import Judge, weights_of
-from ..opening import settings_of
+from ..opening import pairs_of, settings_of
 from .data import CHUNK, CPU, batches_of
 
 Answers = Callable[[Batch], Mapping[str, Tensor]]
@@ -26,10 +26,11 @@ def measured(
 
     step: of the network's checkpoint, for losses whose weights change over time.
     """
-    settings = settings_of(compilation)
-    judge, figures = Judge(settings, CPU), Figures(settings, compilation.fields, CPU)
+    settings, pairs = settings_of(compilation), pairs_of(compilation)
+    judge = Judge(settings, CPU, pairs)
+    figures = Figures(settings, compilation.fields, CPU, pairs=pairs)
     numbers = numbers_at(weights_of(settings), step)
     for batch in batches_of(dataset.parts["test"], dataset).in_order(CHUNK):
         found = answers(batch)
-        figures.update(found, judge(found, batch, numbers), batch)
-    return figures.compute()
+        figures.update(found, judge(found, batch, numbers), batch, judge.masses(batch))
+    return figures.compute(numbers)

@@ -16,11 +16,12 @@ from ...compiler.objectives.units import raw_field
 from ..data.batches import Batches
 from ..data.dataset import Dataset, Part
 from ..data.homes import choose_home
+from ..data.orders import usual_order
 from ..data.preprocess import Preprocess
 from ..metrics import Figures
 from ..numbers import numbers_at
 from ..objectives.supervised import Judge, weights_of
-from ..opening import class_names, settings_of
+from ..opening import class_names, pairs_of, settings_of
 from ..session import Bundle, Session
 
 CPU = torch.device("cpu")
@@ -41,17 +42,19 @@ def figures(
     """
     session, settings = bundle.program("predict"), settings_of(compilation)
     _check_outputs(session, settings)
-    judge, meter = Judge(settings, CPU), Figures(settings, compilation.fields, CPU)
+    pairs = pairs_of(compilation)
+    judge = Judge(settings, CPU, pairs)
+    meter = Figures(settings, compilation.fields, CPU, pairs=pairs)
     scaled = _Scaled(settings, compilation.fields)
     numbers = numbers_at(weights_of(settings), bundle.manifest.step)
     columns, layout = dataset.parts[part], torch.contiguous_format
-    home = choose_home(columns, CPU)
-    batches = Batches(columns, dataset.fields, CPU, layout, home=home)
+    home, order = choose_home(columns, CPU), usual_order(columns)
+    batches = Batches(columns, dataset.fields, CPU, layout, home=home, order=order)
     for batch in batches.in_order(2 * compilation.spec.training.batch):
         results = session(**{name: batch.raw[name].numpy() for name in session.inputs})
         outputs = {name: scaled(name, torch.from_numpy(x)) for name, x in results.items()}
-        meter.update(outputs, judge(outputs, batch, numbers), batch)
-    return meter.compute()
+        meter.update(outputs, judge(outputs, batch, numbers), batch, judge.masses(batch))
+    return meter.compute(numbers)
 
 
 def _check_outputs(session: Session, settings: Supervised) -> None:

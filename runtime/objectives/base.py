@@ -24,6 +24,12 @@ Numbers = Mapping[str, Number]
 """The values of an objective's `schedules` at one step."""
 
 
+Masses = Mapping[str, Tensor]
+"""Name of a schedule -> how much of a batch counts in the loss that it weighs, a number."""
+
+NO_MASSES: Masses = {}
+
+
 @dataclass(frozen=True)
 class Turn:
     """One optimizer's part of a step; an objective with two optimizers takes two turns.
@@ -42,18 +48,36 @@ class Turn:
 class Meter(Protocol):
     """Sums up the figures of one evaluation, over all processes that take part in it."""
 
-    def update(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
-        """Take in one batch; nothing leaves the device."""
+    def update(
+        self,
+        outputs: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        b: Batch,
+        masses: Masses = NO_MASSES,
+    ) -> None:
+        """Take in one batch.
 
-    def expect(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+        masses: what the objective's `masses` says of it.
+        """
+
+    def expect(
+        self,
+        outputs: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        b: Batch,
+        masses: Masses = NO_MASSES,
+    ) -> None:
         """Make what a batch like this one needs, without counting it."""
 
     @property
     def is_empty(self) -> bool:
         """Whether no batch was counted."""
 
-    def compute(self) -> dict[str, float]:
-        """`loss`, other losses, and what the objective's `figures` names."""
+    def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
+        """`loss`, other losses, and what the objective's `figures` names.
+
+        numbers: the weights of several losses, whose sum is that of their means then.
+        """
 
     def confusion(self) -> list[list[int]] | None:
         """Row: true class, column: predicted class. None where there are no classes to confuse."""
@@ -103,3 +127,10 @@ class Objective(Protocol):
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         """The losses of given outputs."""
+
+    def masses(self, batch: Batch) -> Masses:
+        """How much of a batch counts in each loss that is a mean over something else than samples,
+        such as real elements, by the name of the loss's weight in `schedules`.
+
+        The pieces of a step are put together by these. Empty where every sample counts alike.
+        """

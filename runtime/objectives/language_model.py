@@ -23,7 +23,7 @@ from ..distributed.world import ALONE, World
 from ..generated import build_program
 from ..measure import evaluating
 from ..spoken import Vocabulary
-from .base import Losses, Meter, Numbers, Outputs, Turn
+from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Outputs, Turn
 
 DTYPES = {"f32": torch.float32, "i64": torch.int64}
 """Of the states of networks."""
@@ -84,6 +84,9 @@ class LanguageModel:
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         return token_losses(outputs[self._output], batch.raw[self._target])
+
+    def masses(self, batch: Batch) -> Masses:
+        return NO_MASSES
 
     def samples(self, step: int) -> list[str]:
         return [self._sampler(step)] if self._sampler else []
@@ -180,21 +183,35 @@ class TokenMeter:
         self._sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, hits, tokens
         self._empty = True
 
-    def update(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+    def update(
+        self,
+        outputs: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        b: Batch,
+        masses: Masses = NO_MASSES,
+    ) -> None:
+        """Take in one batch, all of whose tokens count alike; nothing leaves the device."""
         target = b.raw[self._target]
         hits = (outputs[self._output].argmax(-1) == target).sum().double()
         loss = losses["loss"].double() * target.numel()
         self._sums += torch.stack([loss, hits, torch.full_like(loss, target.numel())])
         self._empty = False
 
-    def expect(self, outputs: Mapping[str, Tensor], losses: Mapping[str, Tensor], b: Batch) -> None:
+    def expect(
+        self,
+        outputs: Mapping[str, Tensor],
+        losses: Mapping[str, Tensor],
+        b: Batch,
+        masses: Masses = NO_MASSES,
+    ) -> None:
         """Nothing depends on what a batch is like."""
 
     @property
     def is_empty(self) -> bool:
         return self._empty
 
-    def compute(self) -> dict[str, float]:
+    def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
+        """There is one loss, of weight 1."""
         loss, hits, tokens = self._world.total(self._sums).tolist()
         mean = loss / max(tokens, 1)
         return {"loss": mean, "bits": mean / math.log(2), "accuracy": hits / max(tokens, 1)}

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...compiler.driver import Compilation
 from ..generated import build_networks
-from ..opening import objective_of
+from ..opening import objective_of, pairs_of
 from ..planning.layout import arrange
 from .base import Objective
 from .language_model import LanguageModel
@@ -26,7 +26,7 @@ def _supervised(
     device: torch.device,
     rows: int,
 ) -> Objective:
-    return Supervised(settings, compilation.graphs, networks, device)
+    return Supervised(settings, compilation.graphs, networks, device, pairs_of(compilation))
 
 
 MAKERS: dict[str, Maker] = {"supervised": _supervised, "language_model": LanguageModel}

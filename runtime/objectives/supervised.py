@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from ...compiler.ir.graph import Graph
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.losses import Loss, WeightedLoss
+from ...compiler.objectives.pairs import NO_PAIRS, Pair, Pairs, pair_of
 from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.supervised import Supervised as Settings
 from ..data.batches import Batch
 from ..distributed.world import World
 from ..metrics import Figures
 from ..numbers import Number
-from .base import Losses, Meter, Numbers, Outputs, Turn
-from .losses import Compute, make_loss
+from .base import Losses, Masses, Meter, Numbers, Outputs, Turn
+from .losses import make_loss, real_steps
 
 
 class Supervised:
@@ -31,6 +32,7 @@ class Supervised:
         graphs: Mapping[str, Graph],
         networks: Mapping[str, nn.Module],
         device: torch.device,
+        pairs: Pairs = NO_PAIRS,
     ) -> None:
         name = settings.network.network
         graph = graphs[name]
@@ -39,8 +41,8 @@ class Supervised:
         self._network = networks[name]
         self._inputs = tuple(settings.inputs(graph).values())
         self._ports = tuple(graph.outputs)
-        self._judge = Judge(settings, device)
-        self._settings, self._device = settings, device
+        self._judge = Judge(settings, device, pairs)
+        self._settings, self._device, self._pairs = settings, device, pairs
         self.schedules: Mapping[str, Schedule] = weights_of(settings)
         self.state: Mapping[str, Tensor] = {}
 
@@ -48,7 +50,7 @@ class Supervised:
         """Rows of batches have nothing to do with those before."""
 
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
-        return Figures(self._settings, fields, self._device, world)
+        return Figures(self._settings, fields, self._device, world, self._pairs)
 
     def samples(self, step: int) -> list[str]:
         return []
@@ -65,6 +67,9 @@ class Supervised:
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         return self._judge(outputs, batch, numbers)
 
+    def masses(self, batch: Batch) -> Masses:
+        return self._judge.masses(batch)
+
 
 def weights_of(settings: Settings) -> dict[str, Schedule]:
     """The schedule of each loss's weight, by the loss's title."""
@@ -74,8 +79,11 @@ def weights_of(settings: Settings) -> dict[str, Schedule]:
 class Judge:
     """The losses of outputs, wherever these come from."""
 
-    def __init__(self, settings: Settings, device: torch.device) -> None:
-        self._terms = [_Term(item, title, device) for item, title in _titled(settings.losses)]
+    def __init__(self, settings: Settings, device: torch.device, pairs: Pairs = NO_PAIRS) -> None:
+        self._terms = [
+            _Term(item, title, device, pair_of(item.loss, pairs))
+            for item, title in _titled(settings.losses)
+        ]
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         """`loss`, the weighted sum, and each term without its weight where there are several."""
@@ -85,6 +93,11 @@ class Judge:
             return {"loss": parts[0]}
         return {"loss": torch.stack(parts).sum(), **values}
 
+    def masses(self, batch: Batch) -> Masses:
+        """How much counts in each term, by its title; without those where samples count alike."""
+        found = {term.title: term.mass(batch) for term in self._terms}
+        return {title: mass for title, mass in found.items() if mass is not None}
+
 
 def _weighted(value: Tensor, weight: Number) -> Tensor:
     return value if isinstance(weight, float) and weight == 1.0 else value * weight
@@ -93,13 +106,28 @@ def _weighted(value: Tensor, weight: Number) -> Tensor:
 class _Term:
     """One loss with its output, target and weight."""
 
-    def __init__(self, item: WeightedLoss, title: str, device: torch.device) -> None:
-        self.title, self._loss = title, item.loss
-        self._compute: Compute = make_loss(item.loss, device)
+    def __init__(self, item: WeightedLoss, title: str, device: torch.device, pair: Pair) -> None:
+        self.title, self._loss, self._lengths = title, item.loss, pair.lengths
+        self._compute = make_loss(item.loss, device, pair.axis)
 
     def __call__(self, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        target = self._target(batch)
+        return self._compute(outputs[self._loss.output], target, self._real(batch, target))
+
+    def mass(self, batch: Batch) -> Tensor | None:
+        target = self._target(batch)
+        return self._compute.mass(target, self._real(batch, target))
+
+    def _target(self, batch: Batch) -> Tensor:
         fields = batch.raw if self._loss.raw_target else batch.values
-        return self._compute(outputs[self._loss.output], fields[self._loss.target])
+        return fields[self._loss.target]
+
+    def _real(self, batch: Batch, target: Tensor) -> Tensor | None:
+        """Which elements of the target are real: bool of its shape."""
+        if self._lengths is None:
+            return None
+        steps = real_steps(batch.raw[self._lengths], target.shape[1])
+        return steps.view(*steps.shape, *(1,) * (target.ndim - 2)).expand_as(target)
 
 
 def _titled(losses: list[WeightedLoss]) -> list[tuple[WeightedLoss, str]]:

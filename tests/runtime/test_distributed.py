@@ -38,7 +38,7 @@ from netwright.runtime.gradient_log import read_gradients
 from netwright.runtime.history import read_history
 from netwright.runtime.job import make_job
 from netwright.runtime.measure import measure
-from netwright.runtime.objectives.base import Losses, Numbers, Outputs, Turn
+from netwright.runtime.objectives.base import Losses, Masses, Numbers, Outputs, Turn
 from netwright.runtime.opening import read_data
 from netwright.runtime.plan import Plan
 from netwright.runtime.planning.choose import choose_plan
@@ -82,17 +82,24 @@ class Toy:
     """An objective of a test: networks in float64, over samples `z` [B, 4] and `y` [B, 3]."""
 
     schedules: Mapping[str, Schedule] = {}
+    continues = False
 
     def __init__(self, networks: Mapping[str, nn.Module], turns: tuple[Turn, ...]) -> None:
         self.networks = {name: network.double() for name, network in networks.items()}
         self.turns = turns
         self.state = {"mean": torch.zeros(3, dtype=torch.float64)}
 
+    def begin(self) -> None:
+        """Batches have nothing to do with those before."""
+
     def outputs(self, batch: Batch) -> Outputs:
         raise NotImplementedError
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         raise NotImplementedError
+
+    def masses(self, batch: Batch) -> Masses:
+        return {}
 
 
 class Fitting(Toy):
@@ -103,6 +110,27 @@ class Fitting(Toy):
         self.state["mean"].lerp_(batch.raw["y"].mean(0), 0.5)
         loss = (made - batch.raw["y"]).square().mean()
         return {"loss": loss, "size": made.square().mean()}
+
+
+class Picking(Toy):
+    """Fits those samples of `y` alone that begin with a number above 0: of some pieces, none."""
+
+    schedules = {"fit": Schedule(start=1, end=2, steps=5)}
+
+    def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
+        made, _ = self.networks["maker"](batch.raw["z"])
+        self.state["mean"].lerp_(batch.raw["y"].mean(0), 0.5)
+        each = (made - batch.raw["y"]).square().mean(1)
+        counts = self._counts(batch)
+        fit = (each * counts).sum() / counts.sum().clamp(min=1e-9)
+        return {"loss": fit * numbers["fit"], "fit": fit, "size": made.square().mean()}
+
+    def masses(self, batch: Batch) -> Masses:
+        return {"fit": self._counts(batch).sum()}
+
+    @staticmethod
+    def _counts(batch: Batch) -> Tensor:
+        return (batch.raw["y"][:, 0] > 0).double()
 
 
 class Contest(Toy):
@@ -158,6 +186,7 @@ CASES: dict[str, tuple[type[Toy], tuple[Turn, ...], dict[str, Any]]] = {
     "thawing": (Fitting, ONE, {"batch": 12, "parameters": [FROZEN]}),
     "clipped": (Fitting, ONE, {"batch": 12, "clip_norm": Schedule.constant(0.1)}),
     "averaged": (Fitting, ONE, {"batch": 12, "ema": Averaging()}),
+    "not all count": (Picking, ONE, {"batch": 14, "accumulate": 2}),
     "two turns": (Contest, BOTH, {"batch": 14, "accumulate": 2}),
 }
 STEPS = 9
