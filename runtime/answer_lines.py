@@ -17,11 +17,15 @@ Array = NDArray[Any]
 BEST = 3
 """How many classes a line names."""
 
+NOTHING: Mapping[str, Array] = {}
+
 SHOWN = 8
 """Up to this many numbers of an output are shown one by one."""
 
 
-def answer_lines(results: Arrays, manifest: Manifest) -> Iterator[str]:
+def answer_lines(
+    results: Arrays, manifest: Manifest, lengths: Mapping[str, Array] = NOTHING
+) -> Iterator[str]:
     """A line for each sample, such as `cat 0.970, dog 0.030; age 4.2`.
 
     Scores are left out where their probabilities are there too. Classes without names are called
@@ -29,14 +33,21 @@ def answer_lines(results: Arrays, manifest: Manifest) -> Iterator[str]:
 
     Args:
         results: output -> array [N, ...].
+        lengths: output -> how many elements along axis 1 are real, [N]; others are left out.
     """
     shown = shown_outputs(results, manifest)
     for index in range(len(next(iter(results.values())))):
         told = (
-            _answer(name, values[index], manifest, alone=len(shown) == 1)
+            _answer(name, _real(values, lengths.get(name), index), manifest, alone=len(shown) == 1)
             for name, values in shown.items()
         )
         yield "; ".join(told)
+
+
+def _real(values: Array, lengths: Array | None, index: int) -> Array:
+    """A sample without its padding."""
+    sample: Array = values[index]
+    return sample if lengths is None else sample[: int(lengths[index])]
 
 
 def shown_outputs(results: Arrays, manifest: Manifest) -> Arrays:
@@ -54,6 +65,7 @@ def _answer(name: str, values: Array, manifest: Manifest, *, alone: bool) -> str
     title = "" if alone else f"{found.scores} "
     if not found.exclusive:
         return title + _questions(values)
+    values = np.moveaxis(values, -1, 0) if found.axis == -1 else values
     names = class_names(manifest.labels, name, len(values))
     return title + (_classes(values, names) if values.ndim == 1 else _places(values, names))
 

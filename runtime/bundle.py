@@ -60,7 +60,8 @@ class Port(Strict):
     range: the smallest and largest value of an input, where the spec says so.
     below: an input's labels or ids are from 0 to less than this.
     classes: the names of the labels 0, 1, 2, ... of an input.
-    lengths: the input that says how many elements of this one are real, along axis 1.
+    lengths: the input that says how many elements of this one, or of this answer, are real, along
+        axis 1.
     """
 
     dtype: str = Field(pattern=r"^(float(16|32|64)|bfloat16|int(32|64)|uint8|bool)$")
@@ -128,7 +129,7 @@ class Program(Strict):
 
     @model_validator(mode="after")
     def _lengths_are_inputs(self) -> Program:
-        for name, port in self.inputs.items():
+        for name, port in (*self.inputs.items(), *self.outputs.items()):
             if port.lengths is None:
                 continue
             if port.lengths not in self.inputs or len(port.shape) < 2:
@@ -140,11 +141,12 @@ class Probabilities(Strict):
     """What the numbers of an output in [0, 1] are.
 
     scores: the output that they are made of, by softmax or sigmoid.
-    exclusive: one class is true of those along axis 1; else each number answers yes or no.
+    exclusive: one class is true of those along `axis`; else each number answers yes or no.
     """
 
     scores: str
     exclusive: bool
+    axis: Literal[1, -1] = 1
 
 
 class ImageForm(Strict):
@@ -191,6 +193,7 @@ class Reading(Strict):
     images: inputs that were image files. table: where they were columns. series: where they were
         rows that follow each other in time.
     arrays: input -> its array in `.npz` files, where their names differ.
+    ragged: input of samples of different lengths -> the array of their offsets.
     """
 
     source: str = ""
@@ -198,6 +201,7 @@ class Reading(Strict):
     table: TableForm | None = None
     series: SeriesForm | None = None
     arrays: dict[str, str] = {}
+    ragged: dict[str, str] = {}
 
 
 class Manifest(Strict):

@@ -222,9 +222,11 @@ class _Teller:
     def _roles(self) -> tuple[list[str], str | None]:
         """The fields that make a sample, and the one with its label."""
         fields = self._dataset.fields
-        inputs = [name for name, field in fields.items() if field.class_total is None]
+        holders = {field.lengths for field in fields.values()}
+        inputs = [n for n, f in fields.items() if f.class_total is None and n not in holders]
         inputs = inputs or list(fields)
-        single = (name for name in fields if name not in inputs and fields[name].rank == 1)
+        others = [name for name in fields if name not in inputs and name not in holders]
+        single = (name for name in others if fields[name].rank == 1)
         return inputs, next(single, None)
 
 

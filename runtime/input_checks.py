@@ -24,12 +24,9 @@ def check_inputs(
     Raises: NetwrightError: B802.
     """
     _check_names(given, ports)
+    real = _without_padding({n: _array(n, given[n], port) for n, port in ports.items()}, ports)
     sizes: dict[str, tuple[int, str]] = {}
-    arrays = {n: _checked(n, given[n], port, symbols, sizes) for n, port in ports.items()}
-    for name, port in ports.items():
-        if port.lengths is not None:
-            _check_lengths(name, port.lengths, arrays)
-    return arrays
+    return {n: _checked(n, real[n], port, symbols, sizes) for n, port in ports.items()}
 
 
 def _check_names(given: Mapping[str, ArrayLike], ports: Mapping[str, Port]) -> None:
@@ -42,18 +39,48 @@ def _check_names(given: Mapping[str, ArrayLike], ports: Mapping[str, Port]) -> N
         )
 
 
+def _array(name: str, value: ArrayLike, port: Port) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise failure(Code.B802, f"expected `{name}` as {port}, found no array: {error}") from error
+
+
+def _without_padding(given: Arrays, ports: Mapping[str, Port]) -> Arrays:
+    """Inputs with 0 beyond the lengths of their samples, where anything may stand.
+
+    Raises: NetwrightError: B802: impossible lengths.
+    """
+    found = dict(given)
+    for name, port in ports.items():
+        if port.lengths is None:
+            continue
+        array, lengths = given[name], given[port.lengths]
+        fits = array.ndim > 1 and lengths.ndim == 1 and len(lengths) == len(array)
+        if not fits or lengths.dtype.kind not in "biu":
+            continue  # what is wrong with it is told of each by itself
+        _check_lengths(name, port.lengths, given)
+        real = real_steps(array, lengths)
+        if not real.all():
+            found[name] = array = array.copy()
+            array[~real] = 0
+    return found
+
+
+def real_steps(array: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which elements along axis 1 are real: [N, T] of an array [N, T, ...]."""
+    steps: NDArray[np.bool_] = np.arange(array.shape[1]) < lengths[:, None]
+    return steps
+
+
 def _checked(
     name: str,
-    value: ArrayLike,
+    given: NDArray[Any],
     port: Port,
     symbols: Mapping[str, Bounds],
     sizes: dict[str, tuple[int, str]],
 ) -> NDArray[Any]:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise failure(Code.B802, f"expected `{name}` as {port}, found no array: {error}") from error
-    array = _converted(name, array, port)
+    array = _converted(name, given, port)
     if array.ndim != len(port.shape):
         raise _unfit(name, port, array, help=_batch_help(port, array))
     for axis, (wanted, size) in enumerate(zip(port.shape, array.shape, strict=True)):
@@ -63,7 +90,7 @@ def _checked(
         else:
             _check_symbol(name, port, array, axis, symbols.get(wanted, Bounds()), sizes)
     if port.dtype.startswith(("float", "bfloat")):
-        _check_finite(name, np.asarray(value), array, port)
+        _check_finite(name, given, array, port)
     if port.below is not None:
         _check_ids(name, array, port)
     return np.asarray(array, order="C")

@@ -6,7 +6,8 @@ bundle's manifest records of it (`Reading`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from .image_inputs import no_image, read_image, takes_images
 from .images import SUFFIXES
 from .input_checks import Arrays, quoted
 from .memory import enough_memory
+from .ragged_inputs import offsets_in, read_ragged
 from .session import Session
 
 Warn = Callable[[str], None]
@@ -45,12 +47,14 @@ class Place:
 class Samples:
     """Inputs of a program from one file, or from several images.
 
-    file: what messages name. places: [N].
+    file: what messages name. places: [N]. is_ragged: whether they differ in length in the file, and
+    are padded here.
     """
 
     file: Path
     arrays: Arrays
     places: Sequence[Place]
+    is_ragged: bool = False
 
 
 class Reader:
@@ -77,10 +81,13 @@ class Reader:
                 f"expected a file of inputs, found no such file: `{path}`",
                 help="check its name; paths are relative to the folder that you are in",
             )
+        suffix = path.suffix.lower()
         if path.is_dir():
             yield from self._folder(path)
+        elif suffix == ".npz" and (offsets := self._offsets(path)):
+            yield from self._ragged(path, offsets)
         else:
-            yield self._file(path, path.suffix.lower())
+            yield self._file(path, suffix)
 
     def _file(self, path: Path, suffix: str) -> Samples:
         """The samples of a file, whose kind its name tells, or else the training's."""
@@ -182,29 +189,48 @@ class Reader:
             return self._of_arrays(path, {name: read_idx(path).whole()})
 
     def _arrays(self, path: Path, suffix: str) -> Samples:
-        try:
-            with enough_memory("the prediction"):
-                if suffix == ".npy":
-                    return self._of_arrays(path, {self._only(path): load_npy(path)})
-                return self._of_arrays(path, self._named(path))
-        except (OSError, DamagedArrays) as error:
-            raise no_image(path, f"a damaged `{suffix}` file ({error})") from error
+        with _undamaged(path):
+            if suffix == ".npy":
+                return self._of_arrays(path, {self._only(path): load_npy(path)})
+            names = self._array_names(path, self._session.inputs)
+            arrays = load_npz(path, names.values())
+            return self._of_arrays(path, {name: arrays[array] for name, array in names.items()})
 
-    def _named(self, path: Path) -> Arrays:
-        """The inputs in an `.npz` file, by their own names or by those that training read.
+    def _offsets(self, path: Path) -> dict[str, str]:
+        """The inputs that an `.npz` file has offsets of."""
+        with _undamaged(path):
+            return offsets_in(array_names(path), self._session.inputs, self._reading)
+
+    def _ragged(self, path: Path, offsets: Mapping[str, str]) -> Iterator[Samples]:
+        """Samples of different lengths, some at a time, padded to the longest of these."""
+        ports, start = self._session.inputs, 0
+        counted = {ports[name].lengths for name in offsets}
+        with _undamaged(path):
+            names = self._array_names(path, [name for name in ports if name not in counted])
+            parts = list(
+                read_ragged(path, names, offsets, ports, self._session.symbols, self._batch)
+            )
+        for arrays in parts:
+            count = max(map(len, arrays.values()))
+            rows = range(start, start + count)
+            places = [Place(path, row, f"{path}[{row}]") for row in rows]
+            yield Samples(path, arrays, places, is_ragged=True)
+            start += count
+
+    def _array_names(self, path: Path, inputs: Iterable[str]) -> dict[str, str]:
+        """Inputs -> their arrays in an `.npz` file, by their own names or those of training.
 
         Other arrays are left alone: a file of samples often holds the answers too.
         """
         found, other = array_names(path), self._reading.arrays
-        names = {n: n if n in found else other.get(n, n) for n in self._session.inputs}
+        names = {n: n if n in found else other.get(n, n) for n in inputs}
         if not set(names.values()) <= set(found):
             raise failure(
                 Code.B802,
                 f"expected the inputs {quoted(names)} in `{path}`, found {quoted(found) or 'none'}",
                 notes=[f"`{name}` is {port}" for name, port in self._session.inputs.items()],
             )
-        arrays = load_npz(path, names.values())
-        return {name: arrays[array] for name, array in names.items()}
+        return names
 
     def _of_arrays(self, path: Path, arrays: Arrays) -> Samples:
         fitted = {name: self._fitted(name, array) for name, array in arrays.items()}
@@ -227,6 +253,16 @@ class Reader:
         if len(inputs) == 1:
             return next(iter(inputs))
         raise _several(path, inputs)
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Within, what is wrong with a file of arrays is told: R903, R906."""
+    try:
+        with enough_memory("the prediction"):
+            yield
+    except (OSError, DamagedArrays) as error:
+        raise no_image(path, f"a damaged `{path.suffix.lower()}` file ({error})") from error
 
 
 def _several(path: Path, inputs: Iterable[str]) -> NetwrightError:

@@ -13,7 +13,7 @@ from ..compiler.diagnostics import NetwrightError
 from .answer_lines import answer_lines
 from .bundle import Port
 from .chunks import need_whole
-from .input_checks import Arrays
+from .input_checks import Arrays, real_steps
 from .input_files import Place, Reader, Samples
 from .memory import enough_memory
 from .result_files import Answers, check_output, write_answers
@@ -61,10 +61,11 @@ def predict_files(
             ranges.look(samples)
             _warn_of_nonsense(results, samples.file, warn)
             if output is None:
-                lines = answer_lines(results, opened.manifest)
+                lines = answer_lines(results, opened.manifest, _lengths(session, samples))
                 yield from map(_line, samples.places, lines)
             else:
-                found.append(Answers(samples.places, results))
+                lengths = _lengths(session, samples) if samples.is_ragged else {}
+                found.append(Answers(samples.places, results, lengths))
     if output is not None:
         write_answers(output, found, opened.manifest)
         yield f"wrote {output}"
@@ -72,6 +73,15 @@ def predict_files(
 
 def _line(place: Place, answer: str) -> str:
     return f"{place.text}: {answer}"
+
+
+def _lengths(session: Session, samples: Samples) -> Arrays:
+    """Output -> how long each answer is, for those along the steps of a padded input."""
+    return {
+        name: np.asarray(samples.arrays[port.lengths])
+        for name, port in session.outputs.items()
+        if port.lengths is not None
+    }
 
 
 def _results(session: Session, samples: Samples) -> Arrays:
@@ -102,12 +112,15 @@ class _Ranges:
 
     def __init__(self, ports: Mapping[str, Port], warn: Warn) -> None:
         self._limits = {name: port.range for name, port in ports.items() if port.range}
+        self._ports = ports
         self._warn = warn
 
     def look(self, samples: Samples) -> None:
         """samples: inputs that fit the ports."""
         for name, (low, high) in list(self._limits.items()):
             values: Any = np.asarray(samples.arrays[name])
+            if (counted := self._ports[name].lengths) is not None:
+                values = values[real_steps(values, samples.arrays[counted])]
             wrong = values[(values < low) | (high < values)]
             if wrong.size:
                 del self._limits[name]

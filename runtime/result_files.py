@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,27 @@ from ..compiler.diagnostics import Code, failure
 from .answer_lines import class_names, shown_outputs
 from .bundle import Manifest, Port
 from .files import write_bytes
-from .input_checks import Arrays
+from .input_checks import Arrays, real_steps
 from .input_files import Place
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The results of some samples. places: [N]. results: output -> [N, ...]."""
+    """The results of some samples. places: [N]. results: output -> [N, ...].
+
+    lengths: output -> [N], how long each answer is, where these differ.
+    """
 
     places: Sequence[Place]
     results: Arrays
+    lengths: Arrays = field(default_factory=dict)
 
 
 def check_output(path: Path, ports: Mapping[str, Port]) -> None:
     """Raises: NetwrightError: R903: these outputs are too large for the lines of a table."""
     for name, port in ports.items():
         sizes = [size for size in port.shape[1:] if size != 1]
-        if path.suffix.lower() == ".csv" and len(sizes) > 1:
+        if path.suffix.lower() == ".csv" and (len(sizes) > 1 or port.lengths is not None):
             raise failure(
                 Code.R903,
                 f"expected one number or a list of them for each sample, to write as a table, "
@@ -44,11 +48,14 @@ def check_output(path: Path, ports: Mapping[str, Port]) -> None:
 def write_answers(path: Path, found: Sequence[Answers], manifest: Manifest) -> None:
     """Write the results of all files, in their order.
 
+    Answers that differ in length lie one after the other, and `<output>_offsets` says where each of
+    them begins, as in the `.npz` files that training reads.
+
     Args:
         path: a name that ends with one of `ENDINGS`.
     Raises: NetwrightError: B802: outputs differ in size. R903: the disk.
     """
-    shapes = [{name: array.shape[1:] for name, array in part.results.items()} for part in found]
+    shapes = [_shapes(part) for part in found]
     if any(other != shapes[0] for other in shapes):
         raise failure(
             Code.B802,
@@ -56,8 +63,28 @@ def write_answers(path: Path, found: Sequence[Answers], manifest: Manifest) -> N
             help="run the files one by one, or without `-o`",
         )
     places = [place for part in found for place in part.places]
-    results = {n: np.concatenate([part.results[n] for part in found]) for n in shapes[0]}
+    results = {n: np.concatenate([_stored(part, n) for part in found]) for n in shapes[0]}
+    for name in found[0].lengths:
+        lengths = np.concatenate([part.lengths[name] for part in found])
+        results[f"{name}_offsets"] = np.concatenate([[0], np.cumsum(lengths)])
     write_bytes(path, ENDINGS[path.suffix.lower()](places, results, manifest))
+
+
+def _shapes(part: Answers) -> dict[str, tuple[object, ...]]:
+    """What must be the same in all parts: of answers that differ in length, the other sizes."""
+    return {
+        name: ("ragged", *array.shape[2:]) if name in part.lengths else array.shape[1:]
+        for name, array in part.results.items()
+    }
+
+
+def _stored(part: Answers, name: str) -> NDArray[Any]:
+    """An output as it is written: answers of different lengths one after the other."""
+    values = part.results[name]
+    if name not in part.lengths:
+        return values
+    real: NDArray[Any] = values[real_steps(values, part.lengths[name])]
+    return real
 
 
 def _arrays(places: Sequence[Place], results: Arrays, manifest: Manifest) -> bytes:

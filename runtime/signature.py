@@ -8,6 +8,7 @@ from typing import Literal
 from ..compiler.driver import Compilation
 from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
+from ..compiler.ir.proofs import equal
 from ..compiler.ir.shapes import SPEC_DTYPES
 from ..compiler.objectives.fields import Field
 from ..compiler.objectives.sources import ImageFolder, Npz, Series, Source
@@ -41,11 +42,22 @@ def program_signature(
     return Program(
         file=file,
         inputs={value.name: _port(value, names, fields.get(value.name)) for value in graph.inputs},
-        outputs={name: _port(value, names) for name, value in graph.outputs.items()},
+        outputs={name: _output(value, graph, fields) for name, value in graph.outputs.items()},
         time=graph.time,
         states=dict(graph.states),
         symbols={name: bounds for name, bounds in own.items() if symbols.get(name) != bounds},
     )
+
+
+def _output(value: Value, graph: Graph, fields: Mapping[str, Field]) -> Port:
+    """An output has the lengths of an input where both have the same size that is open, axis 1."""
+    names = {other.name for other in graph.inputs}
+    size = value.type.shape[1] if value.type.rank > 1 else 1
+    for other in graph.inputs if not isinstance(size, int) else ():
+        lengths = _port(other, names, fields.get(other.name)).lengths
+        if lengths is not None and equal(size, other.type.shape[1]) is True:
+            return _port(value, names).model_copy(update={"lengths": lengths})
+    return _port(value, names)
 
 
 def _port(value: Value, inputs: Collection[str], field: Field | None = None) -> Port:
@@ -73,9 +85,10 @@ def reading(source: Source, inputs: Collection[str]) -> Reading:
         return Reading(source=source.name, table=_table(source, inputs))
     if isinstance(source, Series):
         return Reading(source=source.name, series=_series(source) if "past" in inputs else None)
-    arrays = source.arrays if isinstance(source, Npz) else {}
+    arrays, ragged = (source.arrays, source.ragged) if isinstance(source, Npz) else ({}, {})
     named = {name: array for name, array in arrays.items() if name in inputs}
-    return Reading(source=source.name, arrays=named)
+    offsets = {name: array for name, array in ragged.items() if name in inputs}
+    return Reading(source=source.name, arrays=named, ragged=offsets)
 
 
 def _series(source: Series) -> SeriesForm:
@@ -112,7 +125,7 @@ def probabilities(compilation: Compilation) -> dict[str, Probabilities]:
     """Which outputs of programs are probabilities, and of what."""
     found = objective_of(compilation).probable(context_of(compilation))
     return {
-        name: Probabilities(scores=made.scores, exclusive=made.exclusive)
+        name: Probabilities(scores=made.scores, exclusive=made.exclusive, axis=made.axis)
         for name, made in found.items()
     }
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from .data.batches import Batch
 from .objectives.base import Numbers, Objective
 
 
 def gradient_by_step(
-    objective: Objective, batch: Batch, field: str, numbers: Numbers
+    objective: Objective,
+    batch: Batch,
+    field: str,
+    numbers: Numbers,
+    lengths: Tensor | None = None,
 ) -> NDArray[np.float64]:
     """The size of the loss's gradient at each step of a sequence.
 
@@ -20,7 +25,9 @@ def gradient_by_step(
     Args:
         batch: some samples. field: one that holds sequences f32[B, T, ...] in it.
         numbers: the objective's schedules at some step.
-    Returns: [T], the root of the mean over samples of |dL/dx_t|^2, L the sum over samples.
+        lengths: i[B], how many steps of each sample are real, where they differ.
+    Returns: [T], the last one that of each sample's own last step: the root of the mean over
+        samples of |dL/dx_t|^2, L the sum over samples.
     Source: Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013, equation 5.
     """
     given = batch.values[field].detach().clone().requires_grad_()
@@ -29,6 +36,17 @@ def gradient_by_step(
     with torch.backends.cudnn.flags(enabled=False):
         loss = objective.losses(objective.outputs(changed), changed, numbers)["loss"] * batch.size
         (gradient,) = torch.autograd.grad(loss, given)
-    squares = gradient.double().flatten(2).square().sum(2).mean(0)
-    found: NDArray[np.float64] = squares.sqrt().cpu().numpy()
+    squares = gradient.double().flatten(2).square().sum(2)
+    found: NDArray[np.float64] = _mean_from_the_end(squares, lengths).sqrt().cpu().numpy()
     return found
+
+
+def _mean_from_the_end(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """The mean over those samples that have a step so far from their end: [T] of [B, T]."""
+    if lengths is None:
+        return values.mean(0)
+    size = int(lengths.max())
+    places = lengths[:, None] - size + torch.arange(size, device=values.device)
+    there = places >= 0
+    moved = values.gather(1, places.clamp(min=0)) * there
+    return moved.sum(0) / there.sum(0)

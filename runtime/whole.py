@@ -70,15 +70,19 @@ def _snippet(exported: ExportResult) -> Iterator[str]:
     """Three lines of Python that need numpy and onnxruntime alone."""
     program = exported.manifest.programs["predict"]
     symbols = exported.manifest.symbols
-    feeds = ", ".join(f'"{name}": {_zeros(port, symbols)}' for name, port in program.inputs.items())
+    lengths = {port.lengths for port in program.inputs.values()}
+    feeds = ", ".join(
+        f'"{name}": {_array(port, symbols, "ones" if name in lengths else "zeros")}'
+        for name, port in program.inputs.items()
+    )
     yield "run it anywhere with numpy and onnxruntime alone:"
     yield "  import numpy as np, onnxruntime as ort"
     yield f'  session = ort.InferenceSession("{exported.files["predict"]}")'
     yield f"  print(session.run(None, {{{feeds}}}))"
 
 
-def _zeros(port: Port, symbols: Mapping[str, Bounds]) -> str:
-    """An array of the smallest sizes that are allowed."""
+def _array(port: Port, symbols: Mapping[str, Bounds], maker: str) -> str:
+    """An array of the smallest sizes that are allowed. maker: `zeros`; `ones` for lengths."""
     sizes = {name: -(-b.min // b.multiple_of) * b.multiple_of for name, b in symbols.items()}
     shape = tuple(size if isinstance(size, int) else sizes.get(size, 1) for size in port.shape)
-    return f'np.zeros({shape}, "{port.dtype}")'
+    return f'np.{maker}({shape}, "{port.dtype}")'

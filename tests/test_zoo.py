@@ -50,6 +50,7 @@ RECORDED = [path.stem for path in TORCHVISION.glob("*.json") if path.stem != "ou
 
 PARAMETERS = {
     ("alexnet", None): 61_100_840,
+    ("bilstm_tagger", None): 11_092,
     ("char_lstm", None): 374_668,
     ("convnext_tiny", None): 28_589_128,
     ("digits_cnn", None): 53_362,

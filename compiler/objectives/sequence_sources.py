@@ -77,6 +77,40 @@ class CopyMemory(Task):
         return {"tokens": field, "target": field}
 
 
+TAGS = ["outside", "inside", "matched", "unmatched"]
+"""Of letters without and within a pair of brackets, of brackets with a partner and without."""
+
+OPEN, CLOSE, TOKENS = 0, 1, 10
+"""The brackets among the tokens of `brackets`, and how many tokens there are."""
+
+
+class Brackets(Task):
+    """Brackets among letters: each step gets a tag, for which both sides of it must be read.
+
+    A sequence has 2 to `length` steps, each number as often as any other. A step is an opening
+    bracket (token 0) or a closing one (1) with probability 0.15 each, else one of 8 letters (2 to
+    9). A closing bracket is the partner of the last opening one that has none yet. A letter is
+    `inside` where a pair of partners encloses it, else `outside`; a bracket is `matched` where it
+    has a partner, else `unmatched`. What tells of an opening bracket whether it has one stands
+    behind it, and of a closing one before it.
+
+    Fields: `tokens` int64 [B, length] below 10 and `tags` int64 [B, length], both with the lengths
+    `n` int64 [B]. Give both `shape: [B, T]`, with `T` in `dims`, and a batch is no longer than its
+    longest sequence.
+    """
+
+    name: ClassVar[str] = "brackets"
+    title: ClassVar[str] = "the source `brackets`"
+
+    def known_fields(self) -> dict[str, Field]:
+        shape: list[str | int] = ["B", self.length]
+        return {
+            "tokens": Field(shape=shape, dtype="int64", below=TOKENS, lengths="n"),
+            "n": Field(shape=["B"], dtype="int64"),
+            "tags": Field(shape=shape, dtype="int64", classes=TAGS, lengths="n"),
+        }
+
+
 IMAGE_AXES = 4
 """[B, C, H, W]"""
 

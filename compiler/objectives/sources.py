@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .array_sources import Digits, Idx, Npy, Npz
 from .image_sources import ImageFolder
-from .sequence_sources import Adding, CopyMemory, SequentialImage
+from .sequence_sources import Adding, Brackets, CopyMemory, SequentialImage
 from .series_source import Series
 from .source import Source
 from .table_sources import Csv, Parquet
@@ -13,6 +13,7 @@ from .text_sources import Text
 __all__ = [
     "SOURCES",
     "Adding",
+    "Brackets",
     "CopyMemory",
     "Csv",
     "Digits",
@@ -42,5 +43,6 @@ SOURCES: dict[str, type[Source]] = {
         SequentialImage,
         Adding,
         CopyMemory,
+        Brackets,
     )
 }

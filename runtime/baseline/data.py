@@ -16,11 +16,12 @@ from ...compiler.diagnostics import Code, NetwrightError, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.losses import CrossEntropy, Loss, class_count
+from ...compiler.objectives.pairs import pair_of
 from ..data.batches import Batch, Batches
-from ..data.columns import Columns, count, take
+from ..data.columns import Columns, WholeColumn, count, take
 from ..data.dataset import Dataset, Part
 from ..data.splits import split
-from ..opening import settings_of
+from ..opening import pairs_of, settings_of
 
 Array = NDArray[Any]
 
@@ -111,9 +112,11 @@ def tasks_of(compilation: Compilation, dataset: Dataset) -> list[Task]:
 def _task(compilation: Compilation, dataset: Dataset, loss: Loss) -> Task:
     network = settings_of(compilation).network.network
     output = compilation.graphs[network].outputs[loss.output].type
-    sample = _sample(dataset, loss.target)
+    sample, axis = _sample(dataset, loss.target), pair_of(loss, pairs_of(compilation)).axis
+    if dataset.fields[loss.target].lengths is not None:
+        raise _unsupported(compilation, loss, f"one for each step of `{loss.target}`")
     if isinstance(loss, CrossEntropy):
-        classes = class_count(output) or dataset.fields[loss.target].class_total
+        classes = class_count(output, axis) or dataset.fields[loss.target].class_total
         if output.rank > 2 or classes is None:
             raise _unsupported(compilation, loss, f"a label for each place of `{loss.output}`")
         return Task(loss.output, loss.target, "classes", (classes,), classes, loss.ignore)
@@ -216,8 +219,9 @@ def _tables(
 
 
 def batches_of(columns: Columns, dataset: Dataset) -> Batches:
-    """Samples as the network sees them, read as they are needed."""
-    return Batches(columns, dataset.fields, CPU, torch.contiguous_format, home="loader")
+    """Samples as the network sees them, read as they are needed; all padded to one length."""
+    whole = {name: WholeColumn(column) for name, column in columns.items()}
+    return Batches(whole, dataset.fields, CPU, torch.contiguous_format, home="loader")
 
 
 def as_outputs(task: Task, answers: Array) -> Tensor:

@@ -362,6 +362,23 @@ class PaddedColumn(Column):
         return self._column.where(index)
 
 
+class WholeColumn(Column):
+    """Another column as an array of one size: its padding is part of it."""
+
+    def __init__(self, column: Column) -> None:
+        self._column, self.dtype, self.shape = column, column.dtype, column.shape
+        self.storage, self.file = column.storage, column.file
+
+    def take(self, indices: Indices) -> Array:
+        return self._column.take(indices)
+
+    def fingerprint(self) -> str:
+        return self._column.fingerprint()
+
+    def where(self, index: int) -> str:
+        return self._column.where(index)
+
+
 def take(columns: Columns, indices: Indices) -> dict[str, Column]:
     """The samples of the given indices, of every field; nothing is copied."""
     return {name: column.subset(indices) for name, column in columns.items()}

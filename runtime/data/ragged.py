@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
-from ...compiler.objectives.fields import Field
 from .columns import Array, ArrayColumn, Column, Columns, Indices, RaggedColumn
 
 
@@ -24,9 +23,11 @@ def ragged(values: Column, offsets: Column, field: str, name: str) -> RaggedColu
     return RaggedColumn(values, checked_offsets(offsets, len(values), field, name))
 
 
-def lengths_of(columns: Columns, fields: Mapping[str, Field], file: str) -> dict[str, Column]:
+def lengths_of(columns: Columns, holders: Mapping[str, str | None], file: str) -> dict[str, Column]:
     """The fields that hold the lengths of samples, as the offsets give them.
 
+    Args:
+        holders: field -> the one that holds its lengths.
     Raises: NetwrightError: F601: fields that share them have samples of other lengths.
     """
     found: dict[str, tuple[Indices, str]] = {}
@@ -34,7 +35,7 @@ def lengths_of(columns: Columns, fields: Mapping[str, Field], file: str) -> dict
         if not isinstance(column, RaggedColumn) or column.extent is None:
             continue
         lengths = column.extent.lengths
-        known, owner = found.setdefault(fields[name].lengths or "", (lengths, name))
+        known, owner = found.setdefault(holders[name] or "", (lengths, name))
         if not np.array_equal(known, lengths):
             raise _unequal(owner, known, name, lengths, file)
     return {name: ArrayColumn(lengths, file) for name, (lengths, _) in found.items()}

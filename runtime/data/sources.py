@@ -10,6 +10,7 @@ from typing import Any
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.sources import (
     Adding,
+    Brackets,
     CopyMemory,
     Csv,
     Digits,
@@ -34,7 +35,7 @@ from .raw import RawData
 from .sequences import read_sequential_image
 from .series import read_series
 from .tables import read_table
-from .tasks import adding, copy_memory, draw_task
+from .tasks import adding, brackets, copy_memory, draw_task
 from .text import read_text
 
 Fields = Mapping[str, Field]
@@ -73,6 +74,10 @@ def _adding(source: Any, fields: Fields, folder: Path) -> RawData:
 
 def _copy_memory(source: Any, fields: Fields, folder: Path) -> RawData:
     return draw_task(source, copy_memory)
+
+
+def _brackets(source: Any, fields: Fields, folder: Path) -> RawData:
+    return draw_task(source, brackets)
 
 
 def _sequential_image(source: Any, fields: Fields, folder: Path) -> RawData:
@@ -124,7 +129,8 @@ def _pick(
     counted = {fields[name].lengths for name in offsets}
     arrays = {field: names.get(field, field) for field in fields if field not in counted}
     columns = read_ragged_npz(path, arrays, offsets, (f"{part}arrays", f"{part}ragged"))
-    return {**columns, **lengths_of(columns, fields, path.name)}
+    holders = {name: field.lengths for name, field in fields.items()}
+    return {**columns, **lengths_of(columns, holders, path.name)}
 
 
 _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
@@ -140,4 +146,5 @@ _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     Series: read_series,
     Adding: _adding,
     CopyMemory: _copy_memory,
+    Brackets: _brackets,
 }

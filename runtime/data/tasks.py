@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiler.objectives.sequence_sources import COPIED, LETTERS, Task
-from .columns import as_columns
+from ...compiler.objectives.sequence_sources import (
+    CLOSE,
+    COPIED,
+    LETTERS,
+    OPEN,
+    TAGS,
+    TOKENS,
+    Task,
+)
+from .columns import Column, RaggedColumn, as_columns
 from .raw import RawData
 
 Arrays = dict[str, NDArray[Any]]
@@ -27,7 +35,16 @@ def draw_task(settings: Task, draw: Draw) -> RawData:
         part: draw(np.random.default_rng([settings.seed, part]), count, settings.length)
         for part, count in counts.items()
     }
-    return RawData(as_columns(parts[TRAIN]), as_columns(parts[TEST]))
+    return RawData(_columns(parts[TRAIN]), _columns(parts[TEST]))
+
+
+def _columns(arrays: Arrays) -> dict[str, Column]:
+    """The fields; where there are lengths `n`, the others hold one sample after the other."""
+    columns = as_columns(arrays)
+    if "n" not in arrays:
+        return columns
+    offsets = np.concatenate([[0], np.cumsum(arrays["n"])])
+    return {n: c if n == "n" else RaggedColumn(c, offsets) for n, c in columns.items()}
 
 
 def adding(rng: np.random.Generator, samples: int, length: int) -> Arrays:
@@ -51,3 +68,41 @@ def copy_memory(rng: np.random.Generator, samples: int, length: int) -> Arrays:
     target = np.zeros_like(tokens)
     target[:, -COPIED:] = letters
     return {"tokens": tokens, "target": target}
+
+
+BRACKET = 0.15
+"""How likely a step opens a bracket, and how likely it closes one."""
+
+
+def brackets(rng: np.random.Generator, samples: int, length: int) -> Arrays:
+    """`tokens` and `tags`, i64[total], one sample after the other, and their lengths `n` i64[N]."""
+    n = rng.integers(2, length + 1, samples)
+    tokens = rng.integers(CLOSE + 1, TOKENS, (samples, length))
+    drawn = rng.random((samples, length))
+    tokens[drawn < 2 * BRACKET] = CLOSE
+    tokens[drawn < BRACKET] = OPEN
+    real = np.arange(length) < n[:, None]
+    tokens[~real] = TOKENS  # no bracket, for those that count them from the end
+    return {"tokens": tokens[real], "tags": tags_of(tokens)[real], "n": n}
+
+
+def tags_of(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The tags of sequences of tokens, both [N, T]."""
+    before = _waiting(tokens, OPEN, CLOSE) > 0
+    behind = _waiting(tokens[:, ::-1], CLOSE, OPEN)[:, ::-1] > 0
+    outside, inside, matched, unmatched = range(len(TAGS))
+    letters = np.where(before & behind, inside, outside)
+    has_partner = np.where(tokens == OPEN, behind, before)
+    is_bracket = (tokens == OPEN) | (tokens == CLOSE)
+    return np.where(is_bracket, np.where(has_partner, matched, unmatched), letters)
+
+
+def _waiting(tokens: NDArray[np.int64], begins: int, ends: int) -> NDArray[np.int64]:
+    """How many brackets before each step wait for a partner there: [N, T]."""
+    found = np.zeros_like(tokens)
+    count = np.zeros(len(tokens), np.int64)
+    for step in range(tokens.shape[1]):
+        found[:, step] = count
+        token = tokens[:, step]
+        count = np.maximum(count + (token == begins) - (token == ends), 0)
+    return found

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ...compiler.objectives.losses import Loss
+from ...compiler.objectives.losses import LAST, Loss
+from ...compiler.objectives.pairs import pair_of
 from ...compiler.objectives.supervised import Supervised
 from .answers import Answer, Judged, answer, names_of
 from .markup import Html, element, joined
 from .numbers import counted, figure_text
 from .pictures import class_color, sample_view, table_rows
-from .probe import Answers, Probe, Sweep
+from .probe import Answers, Array, Probe, Sweep
 from .section import LeftOut, Piece, Section
 from .state import after_step
 
@@ -95,7 +96,7 @@ def _card(
 def _inputs(probe: Probe, answers: Answers, place: int) -> Iterator[tuple[str, Html]]:
     """Every field that the network reads; those of a table as one list."""
     names = list(dict.fromkeys(probe.settings.inputs(probe.graph).values()))
-    samples = {name: answers.raw[name][place] for name in names}
+    samples = {name: _real(probe, answers, name, place) for name in names}
     if all(probe.columns_of(name) for name in names):
         rows = (
             table_rows(probe.fields[name], sample, probe.columns_of(name))
@@ -110,10 +111,24 @@ def _inputs(probe: Probe, answers: Answers, place: int) -> Iterator[tuple[str, H
         yield name, sample_view(probe.fields[name], sample, name)
 
 
+def _real(probe: Probe, answers: Answers, name: str, place: int) -> Array:
+    """A field of a sample without its padding."""
+    counted = probe.fields[name].lengths
+    sample: Array = answers.raw[name][place]
+    return sample if counted is None else sample[: int(answers.raw[counted][place])]
+
+
 def _judged(probe: Probe, answers: Answers, place: int) -> Iterator[Judged]:
     """Every output that a loss judges, once."""
     for loss in _losses(probe).values():
+        pair = pair_of(loss, probe.pairs)
         output, truth = answers.outputs[loss.output][place], answers.raw[loss.target][place]
+        if loss.kind == "classes" and pair.axis == LAST:
+            output = np.moveaxis(output, LAST, 0)
+        if pair.lengths is not None:
+            real = slice(int(answers.raw[pair.lengths][place]))
+            output = output[:, real] if loss.kind == "classes" else output[real]
+            truth = truth[real]
         yield Judged(loss, probe.fields[loss.target], output, truth)
 
 
@@ -126,8 +141,9 @@ def _legends(probe: Probe, answers: Answers) -> Iterator[Html]:
     """What the colours of pixels and of bars mean."""
     for loss in _losses(probe).values():
         output = answers.outputs[loss.output]
-        if loss.kind == "classes" and output.ndim == 4 and output.shape[1] <= LEGEND:
-            names = names_of(probe.fields[loss.target], output.shape[1])
+        count = output.shape[pair_of(loss, probe.pairs).axis]
+        if loss.kind == "classes" and output.ndim == 4 and count <= LEGEND:
+            names = names_of(probe.fields[loss.target], count)
             yield _legend({name: class_color(label) for label, name in enumerate(names)})
         elif loss.kind == "classes" and output.ndim == 2:
             yield _legend({"true class": "var(--t0)", "predicted, and wrong": "var(--t1)"})

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.driver import Compilation
+from ...compiler.objectives.pairs import pair_of
 from ...compiler.objectives.table_sources import Table
 from ...compiler.objectives.units import raw_field
 from ...compiler.summary import totals
@@ -25,7 +26,7 @@ from ..memory import enough_memory
 from ..numbers import numbers_at
 from ..objectives.base import Objective
 from ..objectives.registry import bind
-from ..opening import read_data, settings_of
+from ..opening import pairs_of, read_data, settings_of
 from ..planning.layout import formatted, memory_format
 from ..time_gradients import gradient_by_step
 from ..weights import restore
@@ -88,6 +89,7 @@ class Probe:
         self.graph = compilation.graphs[self.settings.network.network]
         self._objective, self._device = objective, device
         self._numbers = numbers_at(objective.schedules, step)
+        self.pairs = pairs_of(compilation)
         self._losses = [item.loss for item in self.settings.losses]
         self._preprocess = {name: Preprocess(f, device) for name, f in dataset.fields.items()}
         self._layout = memory_format(compilation.graphs.values())
@@ -133,8 +135,10 @@ class Probe:
     @enough_memory("the report")
     def gradient_by_step(self, field: str, samples: int) -> NDArray[np.float64]:
         """How large the loss's gradient is at each step of a sequence; see `time_gradients`."""
-        indices = np.arange(min(samples, self.size), dtype=np.int64)
-        return gradient_by_step(self._objective, self._batch(indices), field, self._numbers)
+        batch = self._batch(np.arange(min(samples, self.size), dtype=np.int64))
+        counted = self.fields[field].lengths
+        lengths = None if counted is None else batch.raw[counted]
+        return gradient_by_step(self._objective, batch, field, self._numbers, lengths)
 
     def _drawn(self) -> NDArray[np.int64]:
         cost = max(1, totals(self.graph).flops)
@@ -179,16 +183,20 @@ class Probe:
             for i in range(batch.size):
                 one = Batch(_only(batch.raw, i), _only(batch.values, i))
                 losses = self._objective.losses(_only(outputs, i), one, self._numbers)
-                found.append(losses["loss"])
+                masses = self._objective.masses(one)
+                counts = torch.stack(list(masses.values())).sum() > 0 if masses else True
+                found.append(torch.where(torch.as_tensor(counts), losses["loss"], torch.nan))
             values: list[float] = torch.stack(found).tolist()
         return values
 
     def _small(self, outputs: Mapping[str, Tensor]) -> dict[str, str]:
-        """Output -> its target, of those whose samples are a few plain numbers."""
+        """Output -> its target, of those whose samples are a few plain numbers, always as many."""
         return {
             loss.output: loss.target
             for loss in self._losses
-            if loss.kind == "values" and outputs[loss.output][0].numel() <= FEW
+            if loss.kind == "values"
+            and outputs[loss.output][0].numel() <= FEW
+            and pair_of(loss, self.pairs).lengths is None
         }
 
 

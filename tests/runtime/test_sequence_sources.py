@@ -11,9 +11,15 @@ import pytest
 from netwright.compiler.diagnostics import NetwrightError
 from netwright.compiler.objectives.array_sources import Digits, Npz
 from netwright.compiler.objectives.fields import Field
-from netwright.compiler.objectives.sequence_sources import Adding, CopyMemory, SequentialImage
+from netwright.compiler.objectives.sequence_sources import (
+    Adding,
+    Brackets,
+    CopyMemory,
+    SequentialImage,
+)
 from netwright.runtime.data.digits import read_digits
 from netwright.runtime.data.sources import read_source
+from netwright.runtime.data.tasks import tags_of
 
 HERE = Path()
 
@@ -62,7 +68,7 @@ def test_copy_memory_waits_and_repeats() -> None:
     assert 10 * math.log(8) / (100 + 20) == pytest.approx(0.1733, abs=1e-4)
 
 
-@pytest.mark.parametrize("source", [Adding, CopyMemory])
+@pytest.mark.parametrize("source", [Adding, Brackets, CopyMemory])
 def test_a_seed_draws_the_same_samples(source: Any) -> None:
     settings = {"length": 6, "samples": 50, "test_samples": 20}
     first, again = (arrays(source(**settings))[0] for _ in range(2))
@@ -117,3 +123,39 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     fields = {"image": Field(shape=["B", 7, 1], dtype="float32")}
     with pytest.raises(NetwrightError, match="expected images"):
         read_source(SequentialImage(images=Npz(path="rows.npz")), fields, tmp_path)
+
+
+def by_stack(tokens: list[int]) -> list[int]:
+    """The tags of a sequence, by a stack of the brackets that are open."""
+    tags, opened = [3 if token < 2 else 0 for token in tokens], []
+    for step, token in enumerate(tokens):
+        if token == 0:
+            opened.append(step)
+        elif token == 1 and opened:
+            first = opened.pop()
+            tags[first] = tags[step] = 2
+            for between in range(first + 1, step):
+                tags[between] = 1 if tokens[between] > 1 else tags[between]
+    return tags
+
+
+def test_brackets_have_partners() -> None:
+    source = Brackets(length=13, samples=400, test_samples=50)
+    raw = read_source(source, source.known_fields(), HERE)
+    tokens, tags, n = (raw.train[name] for name in ("tokens", "tags", "n"))
+    lengths = n.whole()
+    assert set(lengths) == set(range(2, 14))
+    padded, answers = tokens.whole(), tags.whole()
+    for row, length in enumerate(lengths.tolist()):
+        assert by_stack(padded[row, :length].tolist()) == answers[row, :length].tolist()
+        assert not padded[row, length:].any()
+    shares = np.bincount(answers[np.arange(13) < lengths[:, None]], minlength=4)
+    assert (shares > 0.05 * shares.sum()).all(), "every tag is worth learning"
+
+
+def test_neither_side_of_a_bracket_tells_its_tag() -> None:
+    """Who reads in one direction alone can't tell these apart at steps whose tags differ."""
+    same_before = tags_of(np.array([[5, 0, 6, 1], [5, 0, 6, 7]]))
+    assert same_before[:, 1:3].tolist() == [[2, 1], [3, 0]]
+    same_behind = tags_of(np.array([[0, 6, 1, 5], [7, 6, 1, 5]]))
+    assert same_behind[:, 1:3].tolist() == [[1, 2], [0, 3]]
