@@ -64,10 +64,13 @@ def predicts(compilation: Compilation, folder: Path) -> None:
     assert manifest.name == compilation.spec.name
     read = {name: input_fields(compilation)[name] for name in manifest.programs["predict"].inputs}
     given = {name: sample(field, 2, compilation.spec.dims) for name, field in read.items()}
+    for name, field in read.items():
+        if field.lengths in given:
+            given[field.lengths] = np.full(2, given[name].shape[1])
     answer = load(folder, "cpu").predict(**given)
     assert all(np.isfinite(values).all() for values in answer.values())
-    for name in manifest.probabilities:
-        np.testing.assert_allclose(answer[name].sum(axis=1), 1, atol=1e-5)
+    for name, about in manifest.probabilities.items():
+        np.testing.assert_allclose(answer[name].sum(axis=about.axis), 1, atol=1e-5)
 
 
 def shortened(text: str) -> str:
