@@ -80,7 +80,16 @@ class Stepper:
         self._freezing.at(0)
         self._changing = changing_tensors(job.graphs, objective)
         self._workers = [
-            Worker(turn, objective, job.graphs, settings, job.plan, job.device, job.world)
+            Worker(
+                turn,
+                objective,
+                job.graphs,
+                settings,
+                job.plan,
+                job.device,
+                job.world,
+                varies=job.train.varies,
+            )
             for turn in objective.turns
         ]
         averages = Averages(settings.ema, job.graphs, objective.networks) if settings.ema else None

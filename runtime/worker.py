@@ -47,6 +47,7 @@ class Piece:
 class Worker:
     """Takes one turn of each step: forward, backward, clipping, update.
 
+    varies: whether batches differ in length.
     names: every parameter that it moves -> `<network>.<parameter>`.
     """
 
@@ -59,6 +60,8 @@ class Worker:
         plan: Plan,
         device: torch.device,
         world: World = ALONE,
+        *,
+        varies: bool = False,
     ) -> None:
         self._turn, self._plan, self._device = turn, plan, device
         self._settings = settings.optimizers.get(turn.role, settings.optimizer)
@@ -73,7 +76,7 @@ class Worker:
         self._scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "fp16")
         self._module = TurnModule(objective, turn)
         if plan.compile:
-            compile_module(self._module)
+            compile_module(self._module, varies=varies)
         self._recorded = Recorded(CudaRecorder(device)) if plan.graphs else None
         self._masses, self._world = objective.masses, world
         self._exchange = None if world.is_alone else Exchange(self._module.moved, world)

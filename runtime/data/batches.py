@@ -17,7 +17,7 @@ from torch import Tensor
 from ...compiler.objectives.fields import Field
 from ..planning.layout import formatted
 from .augment import augment
-from .columns import Columns, count
+from .columns import Columns, count, vary
 from .errors import too_few
 from .homes import Home, Loader, Raw, Resident, Source, cut
 from .orders import SHUFFLED, Order
@@ -76,6 +76,8 @@ class Batches:
         home: keep the part on the device, or bring each batch there.
         workers: processes that read batches ahead, for `loader`; 0 reads in this process.
         order: how samples make up batches.
+
+    varies: whether batches differ in length.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Batches:
         order: Order = SHUFFLED,
     ) -> None:
         self.device, self.size, self._format = device, count(columns), memory_format
-        self._order = order
+        self._order, self.varies = order, vary(columns)
         self._source: Source
         if home == "device":
             self._source = Resident(columns, device, memory_format)

@@ -77,6 +77,12 @@ class Column(ABC):
         """
         return self.take(indices)[:, :size]
 
+    def batch(self, indices: Indices) -> Array:
+        """The same, padded to the longest of them alone where samples differ in length."""
+        if self.extent is None:
+            return self.take(indices)
+        return self.sized(indices, self.extent.size(indices))
+
     @abstractmethod
     def fingerprint(self) -> str:
         """sha256 in hexadecimal, the same as long as the samples are: see fingerprint.py.
@@ -392,6 +398,11 @@ def total_bytes(columns: Columns) -> int:
 def count(columns: Columns) -> int:
     """How many samples a part of the data has."""
     return len(next(iter(columns.values()))) if columns else 0
+
+
+def vary(columns: Columns) -> bool:
+    """Whether batches of a part differ in length."""
+    return any(c.extent is not None and c.extent.varies for c in columns.values())
 
 
 def storage_of(columns: Columns) -> Storage:

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ...compiler.diagnostics import Code, Diagnostic, NetwrightError, failure
 from ..distributed.joining import processes_here
 from ..planning.layout import formatted
-from .columns import Array, Column, Columns, Indices, storage_of, total_bytes
+from .columns import Column, Columns, Indices, storage_of, total_bytes
 from .packed import Packed, torch_type
 from .room import available_memory, cores
 
@@ -217,18 +217,11 @@ class _Samples(TorchDataset[Any]):
     def __getitem__(self, indices: Indices) -> Raw | Failed:
         try:
             return {
-                name: formatted(_tensor(_taken(column, indices)), self._layout)
+                name: formatted(_tensor(column.batch(indices)), self._layout)
                 for name, column in self._columns.items()
             }
         except NetwrightError as error:
             return Failed(tuple(error.diagnostics))
-
-
-def _taken(column: Column, indices: Indices) -> Array:
-    """A batch of samples, padded to the longest of them."""
-    if column.extent is None:
-        return column.take(indices)
-    return column.sized(indices, column.extent.size(indices))
 
 
 def _as_it_is(found: Any) -> Any:

@@ -74,7 +74,7 @@ def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> I
         return
     session = bundle.program("predict")
     first = np.arange(min(SHOWN, dataset.size("test")))
-    samples = {name: column.take(first) for name, column in dataset.parts["test"].items()}
+    samples = {name: column.batch(first) for name, column in dataset.parts["test"].items()}
     results = session(**{name: samples[name] for name in session.inputs})
     for loss in (item.loss for item in settings_of(compilation).losses):
         scores = results.get(loss.output)

@@ -144,6 +144,8 @@ class _Choosing:
             why = "each sample is a file to decode"
         elif self._work.home == "loader":
             why = "the samples do not fit on the device"
+        if self._work.varies:
+            why += "; samples of similar length share a batch"
         self._take("data", self._work.home, why, asked=self._asked.data)
 
     def _workers(self) -> None:
@@ -197,6 +199,8 @@ def graphs_impossible(work: Work, machine: Machine) -> str | None:
         return "a CPU has no CUDA graphs"
     if machine.processes > 1:
         return "several processes exchange gradients in each step"
+    if work.varies:
+        return "batches differ in length"
     return graphs_obstacle(work.settings, work.layers)
 
 

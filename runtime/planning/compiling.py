@@ -13,13 +13,15 @@ ADVICE = "Set TORCHDYNAMO_VERBOSE"
 """How torch ends its messages, with a step for its own developers."""
 
 
-def compile_module(module: nn.Module) -> None:
+def compile_module(module: nn.Module, *, varies: bool = False) -> None:
     """Let calls of a module run through torch.compile; its own tensors and their names stay.
 
     It is compiled at its first call. Modules inside it that are called by others, as evaluation
     does, are not compiled for them. Random numbers are those of steps that are not compiled.
+
+    varies: whether batches differ in length: it is compiled once more then, for any length.
     """
-    module.compile(dynamic=False, options={"fallback_random": True})
+    module.compile(dynamic=None if varies else False, options={"fallback_random": True})
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ...compiler.objectives.obstacles import Layers, layers_of
 from ...compiler.objectives.planning import Planning
 from ...compiler.objectives.training import Training
 from ...compiler.source import Key, Span
-from ..data.columns import Storage, storage_of
+from ..data.columns import Storage, storage_of, vary
 from ..data.dataset import Dataset
 from ..data.homes import Home, choose_home, choose_workers
 from ..device import has_tf32
@@ -35,7 +35,7 @@ class Work:
     spans: where the spec asks for a decision, by its key.
     home: where the training samples can live. storage: where they are now.
     workers: how many processes of a loader would pay for reading them.
-    kernels: how many weights its 2D convolutions have.
+    kernels: how many weights its 2D convolutions have. varies: whether batches differ in length.
     """
 
     operators: frozenset[str]
@@ -46,6 +46,7 @@ class Work:
     storage: Storage = "memory"
     workers: int = 0
     kernels: int = 0
+    varies: bool = False
     spans: Mapping[str, Span] = field(default_factory=dict)
 
 
@@ -80,6 +81,7 @@ def work_of(compilation: Compilation, dataset: Dataset, device: torch.device) ->
         storage=storage_of(train),
         workers=choose_workers(train),
         kernels=kernel_weights(compilation.graphs.values()),
+        varies=vary(train),
         spans={key: span for key, span in found.items() if span},
     )
 

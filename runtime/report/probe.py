@@ -154,7 +154,7 @@ class Probe:
     def _batch(self, indices: NDArray[np.int64]) -> Batch:
         columns = self.dataset.parts[self.part]
         raw = {
-            name: torch.from_numpy(np.ascontiguousarray(column.take(indices))).to(self._device)
+            name: torch.from_numpy(np.ascontiguousarray(column.batch(indices))).to(self._device)
             for name, column in columns.items()
         }
         values = {name: self._formatted(self._preprocess[name](x)) for name, x in raw.items()}

@@ -53,6 +53,41 @@ def test_a_compiled_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert_same(weights_of(whole.folder), weights_of(run))
 
 
+SENTENCES = """\
+spec: v1
+name: sentences
+dims: {T: {min: 2}}
+data:
+  source: {brackets: {length: 30, samples: 400, test_samples: 10}}
+  fields: {tokens: {shape: [B, T]}, tags: {shape: [B, T]}}
+networks:
+  net:
+    inputs: {tokens: {shape: [B, T], dtype: int64}, n: {shape: [B], dtype: int64}}
+    layers:
+      - {from: tokens, embedding: {size: 10, dim: 8}}
+      - {from: {lengths: n}, self_attention: 2}
+      - linear: 4
+    outputs: scores
+objective:
+  supervised: {network: net, losses: [{cross_entropy: {output: scores, target: tags}}]}
+training: {batch: 8, epochs: 1, optimizer: {adam: {lr: 1e-2}}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NO_COMPILER is not None, reason=str(NO_COMPILER))
+def test_batches_of_different_lengths_are_compiled_twice(tmp_path: Path) -> None:
+    """For the first length, and for any."""
+    plain = train(compile_text(text=SENTENCES), output=tmp_path / "plain", device="cpu")
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    text = SENTENCES.replace("training: {", "training: {plan: {compile: true}, ")
+    whole = train(compile_text(text=text), output=tmp_path / "whole", device="cpu")
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
+    losses = [read_history(x.folder)[0]["train"]["loss"] for x in (plain, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("compiler", "words"),
     [

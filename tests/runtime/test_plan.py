@@ -60,6 +60,7 @@ TABLES: dict[str, tuple[Work, Machine]] = {
     "images_on_an_old_gpu": (IMAGES, PASCAL),
     "files_for_four_gpus": (FILES, replace(AMPERE, processes=4)),
     "words_on_a_gpu": (replace(IMAGES, operators=LSTM, layers=Layers(LSTM, reading=LSTM)), AMPERE),
+    "sentences_on_a_gpu": (replace(IMAGES, operators=frozenset({"linear"}), varies=True), AMPERE),
     "asked_for": (
         asking(
             IMAGES,

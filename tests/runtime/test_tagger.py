@@ -251,6 +251,23 @@ def test_no_baseline_is_made_for_steps(folder: Path) -> None:
     assert "found one for each step of `tags`" in caught.value.diagnostics[0].message
 
 
+def test_a_baseline_of_whole_samples_reads_their_padding(folder: Path) -> None:
+    arrays = samples(300, 0)
+    firsts = arrays["words"][arrays["cuts"][:-1]]
+    np.savez(folder / "first.npz", tokens=arrays["words"], cuts=arrays["cuts"], label=firsts > 5)
+    changes = {
+        "data.npz, arrays: {tokens: words}, ragged: {tokens: cuts, tags: cuts}": "first.npz, "
+        "ragged: {tokens: cuts}",
+        "tags: {shape: [B, T], dtype: int64, classes: [outside, inside, matched, unmatched], "
+        "lengths: n}": "label: {shape: [B], dtype: int64, below: 2}",
+        "from: memory.sequence, linear: 4": "from: memory.last, linear: 2",
+        "target: tags": "target: label",
+    }
+    found = measure_baselines(compile_text(changes, text=SPEC, folder=folder))
+    best = max(model.figures["accuracy"] for model in found.models)
+    assert best > 0.95, "the first token says it"
+
+
 def test_lengths_that_the_network_does_not_read(folder: Path) -> None:
     text = SPEC.replace("      n: {shape: [B], dtype: int64}\n", "").replace(
         "{lengths: n}, ", "prev, "
