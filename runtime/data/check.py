@@ -143,8 +143,10 @@ class Checker:
             wanted = f"{field.dtype}[{', '.join(map(str, field.shape))}]"
             found = f"{column.dtype}[{', '.join(map(str, column.shape))}]"
             place = f"{part} of `{column.file}`" if column.file else part
-            step = stored_help(name, column.dtype, column.shape, field) or CORRECT
-            self._add(f"expected `{name}` as {wanted}, found {found}, in {place}", step)
+            step = None  # of samples of different lengths, no shape says how they are stored
+            if not isinstance(column, RaggedColumn):
+                step = stored_help(name, column.dtype, column.shape, field)
+            self._add(f"expected `{name}` as {wanted}, found {found}, in {place}", step or CORRECT)
             return None
         if sample == column.shape[1:] and dtype == column.dtype:
             return column

@@ -66,6 +66,8 @@ def finite_help(name: str, column: Column) -> str:
     """The next step for NaN or infinity."""
     if column.in_table:
         return "correct the value, or leave its cell empty and set `missing: drop`"
+    if column.extent is not None:
+        return "leave out the samples that hold them, of every field"
     axes = ", ".join(str(axis) for axis in range(1, len(column.shape)))
     rows = f".all(axis=({axes},))" if len(column.shape) == 2 else f".all(axis=({axes}))"
     kept = f"numpy.isfinite({name}){rows if axes else ''}"

@@ -141,8 +141,8 @@ def _legends(probe: Probe, answers: Answers) -> Iterator[Html]:
     """What the colours of pixels and of bars mean."""
     for loss in _losses(probe).values():
         output = answers.outputs[loss.output]
-        count = output.shape[pair_of(loss, probe.pairs).axis]
-        if loss.kind == "classes" and output.ndim == 4 and count <= LEGEND:
+        count = output.shape[pair_of(loss, probe.pairs).axis] if loss.kind == "classes" else 0
+        if output.ndim == 4 and 0 < count <= LEGEND:
             names = names_of(probe.fields[loss.target], count)
             yield _legend({name: class_color(label) for label, name in enumerate(names)})
         elif loss.kind == "classes" and output.ndim == 2:

@@ -63,6 +63,63 @@ def f601_values() -> None:
     )
 
 
+def ragged(lengths: list[int], **changed: object) -> None:
+    """A spec over samples of different lengths."""
+    total = sum(lengths)
+    arrays = {"words": np.arange(total) % 9, "cuts": np.cumsum([0, *lengths])}
+    arrays |= {"label": np.arange(len(lengths)) % 10, **changed}  # type: ignore[dict-item]
+    np.savez("words.npz", **arrays)  # type: ignore[arg-type]
+    text = SPEC.replace(
+        SOURCE,
+        "  source: {npz: {path: words.npz, ragged: {words: cuts}}}\n  fields:\n"
+        "    words: {shape: [B, T], dtype: int64, below: 9, lengths: n}\n"
+        "    label: {shape: [B], dtype: int64, below: 10}\n",
+    )
+    network = """\
+    inputs: {words: {shape: [B, T], dtype: int64}, n: {shape: [B], dtype: int64}}
+    layers:
+      - {from: words, embedding: {size: 9, dim: 4}}
+      - {from: {lengths: n}, masked_mean: {}}
+      - linear: 10
+"""
+    start, stop = text.index("    inputs:"), text.index("    outputs:")
+    text = text[:start] + network + text[stop:]
+    text = text.replace("params: {width: 8}", "dims: {T: {min: 2, max: 10, multiple_of: 4}}")
+    read_data(compile_text(text=text), Path())
+
+
+def f601_empty_sample() -> None:
+    ragged([3, 0, 4, 0])
+
+
+def f601_offsets_descend() -> None:
+    ragged([3, 2, 4], cuts=np.array([0, 5, 3, 9]))
+
+
+def f601_offsets_end() -> None:
+    ragged([3, 2, 4], cuts=np.array([0, 3, 5]))
+
+
+def f601_offsets_type() -> None:
+    ragged([3, 2, 4], cuts=np.array([0.0, 3.0, 9.0]))
+
+
+def f601_long_samples() -> None:
+    ragged([3, 9, 4, 11])
+
+
+def f601_ragged_values() -> None:
+    ragged([3, 2], words=np.array([0, 1, 2, 3, 9]))
+
+
+def f601_ragged_shape() -> None:
+    ragged([3, 2], words=np.zeros((5, 2), int))
+
+
+def f601_ragged_counts() -> None:
+    ragged([3, 2], label=np.arange(3))
+
+
 TABLE = """\
 age,hours,place
 39,40,north
@@ -264,6 +321,14 @@ CASES = (
     f601_sequences,
     f601_long_sequence,
     f601_forgotten_folder,
+    f601_empty_sample,
+    f601_offsets_descend,
+    f601_offsets_end,
+    f601_offsets_type,
+    f601_long_samples,
+    f601_ragged_values,
+    f601_ragged_shape,
+    f601_ragged_counts,
     f602_ragged,
     f602_pickled,
     f601_folders,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from netwright.compiler.diagnostics import Code, NetwrightError
+from netwright.compiler.driver import check as check_spec
 from netwright.compiler.ir.dims import Symbol
 from netwright.compiler.objectives.array_sources import Npz
 from netwright.compiler.objectives.data import Data, Split
@@ -19,6 +20,7 @@ from netwright.runtime.data.batches import Batch, Batches, Share
 from netwright.runtime.data.dataset import Dataset, open_data
 from netwright.runtime.data.orders import POOL, SHUFFLED, ByLength, usual_order
 from netwright.runtime.data.statistics import class_counts, numbers, repeats
+from netwright.runtime.describe_data import describe_data
 
 CPU = torch.device("cpu")
 FIELDS = {
@@ -351,3 +353,27 @@ def test_test_samples_have_offsets_of_their_own(tmp_path: Path) -> None:
     assert test["tokens"].whole().tolist() == [[5, 0], [6, 7]]
     assert test["n"].whole().tolist() == [1, 2]
     assert dataset.size("train") == len(LENGTHS)
+
+
+def test_the_data_is_described_without_padding(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", **made(LENGTHS))
+    (tmp_path / "a.yaml").write_text(
+        """\
+spec: v1
+name: any
+dims: {T: {min: 1}}
+data:
+  source: {npz: {path: data.npz, ragged: {speech: cuts}}}
+  fields: {speech: {shape: [B, T, 2], dtype: float32, lengths: n}}
+networks:
+  net:
+    inputs: {speech: {shape: [B, T, 2]}, n: {shape: [B], dtype: int64}}
+    layers: [{from: {x: speech, lengths: n}, masked_mean: {}}]
+    outputs: y
+"""
+    )
+    lines = list(describe_data(check_spec(tmp_path / "a.yaml"), picture=tmp_path / "a.png"))
+    told = lines[lines.index("speech: float32 [B, T, 2]") + 1]
+    assert told.startswith("  lengths from 1 to ")
+    assert "repeated: 0 training samples" in " ".join(lines)
+    assert (tmp_path / "a.png").stat().st_size > 1000
