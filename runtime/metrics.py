@@ -95,8 +95,8 @@ class Figures:
         """Make what a batch like this one needs, without counting it."""
         self.update(outputs, losses, b, masses)
         self._seen = 0
-        for kept in (self._sums, self._masses):
-            kept.update({name: value * 0.0 for name, value in kept.items()})
+        self._sums = dict.fromkeys(self._sums, 0.0)
+        self._masses = dict.fromkeys(self._masses, 0.0)
         for judge in (*self._judges.values(), self._confusion):
             if judge is not None:
                 judge.reset()

@@ -18,8 +18,9 @@ from ...compiler.objectives.fields import Field
 from ...compiler.objectives.losses import CrossEntropy, Loss, class_count
 from ...compiler.objectives.pairs import pair_of
 from ..data.batches import Batch, Batches
-from ..data.columns import Columns, WholeColumn, count, take
+from ..data.columns import Columns, count, take
 from ..data.dataset import Dataset, Part
+from ..data.padded import WholeColumn
 from ..data.splits import split
 from ..opening import pairs_of, settings_of
 

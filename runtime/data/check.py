@@ -16,8 +16,9 @@ from ...compiler.diagnostics import Code, Diagnostic
 from ...compiler.ir.dims import Symbol
 from ...compiler.objectives.base import Labels
 from ...compiler.objectives.fields import Field
-from .columns import Column, Columns, ConvertedColumn, PaddedColumn, RaggedColumn
+from .columns import Column, Columns, ConvertedColumn
 from .extents import Extent, Lengths, extents_of, most, padded_size
+from .padded import PaddedColumn, RaggedColumn
 from .repairs import LENGTHS_HELP, finite_help, labels_help, stored_help
 from .scan import Scan, Wrong, scan
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
-from .columns import Array, ArrayColumn, Column, Columns, Indices, RaggedColumn
+from .columns import Array, ArrayColumn, Column, Columns, Indices
+from .padded import RaggedColumn
 
 
 def ragged(values: Column, offsets: Column, field: str, name: str) -> RaggedColumn:

@@ -17,7 +17,8 @@ from ...compiler.objectives.sequence_sources import (
     TOKENS,
     Task,
 )
-from .columns import Column, RaggedColumn, as_columns
+from .columns import Column, as_columns
+from .padded import RaggedColumn
 from .raw import RawData
 
 Arrays = dict[str, NDArray[Any]]
