@@ -64,6 +64,15 @@ def test_the_program_takes_the_softmax_of_the_classes(
     assert compilation.labels["probabilities"] == ["a", "b", "c"]
 
 
+def test_so_does_the_program_of_a_chunk() -> None:
+    compilation = compile_text(spec().replace("    metrics:", "    stream: T\n    metrics:"))
+    assert not compilation.diagnostics
+    for program in compilation.programs.values():
+        (softmax,) = [node.op for node in program.nodes if node.op.name == "softmax"]
+        assert softmax.axis == -1  # type: ignore[attr-defined]
+    assert compilation.programs.keys() == {"predict", "step"}
+
+
 @pytest.mark.parametrize(
     ("text", "message", "help_"),
     [

@@ -202,6 +202,29 @@ def test_statistics_leave_padding_out(tmp_path: Path) -> None:
         assert columns["speech"].nbytes == flat["speech"].nbytes
 
 
+@pytest.mark.parametrize("is_ragged", [True, False])
+def test_padding_is_not_measured(is_ragged: bool, tmp_path: Path) -> None:
+    """Of channels apart, and of steps, which are no channels, together."""
+    arrays = made(LENGTHS) if is_ragged else rectangular()
+    scale = np.array([1, 3], np.float32)
+    arrays |= {"speech": arrays["speech"] * scale, "level": arrays["speech"][..., 0] + 5}
+    by_channel, together = Normalize(measured="training", axis=2), Normalize(measured="training")
+    fields = FIELDS | {
+        "speech": FIELDS["speech"].model_copy(update={"normalize": by_channel}),
+        "level": Field(shape=["B", 9], dtype="float32", lengths="n", normalize=together),
+    }
+    ragged = RAGGED | {"level": "cuts"} if is_ragged else {}
+    dataset = opened(tmp_path, arrays, fields=fields, ragged=ragged)
+    train = dataset.parts["train"]
+    flat, starts = made(LENGTHS)["speech"], np.cumsum([0, *LENGTHS])
+    seen = [flat[starts[i] : starts[i + 1]] for i in train["label"].whole()]
+    whole = np.concatenate(seen).astype(np.float64) * scale
+    assert dataset.measured["speech"].mean == pytest.approx(whole.mean(0).tolist())
+    assert dataset.measured["speech"].std == pytest.approx(whole.std(0).tolist())
+    assert dataset.measured["level"].mean == pytest.approx([whole[:, 0].mean() + 5])
+    assert dataset.measured["level"].std == pytest.approx([whole[:, 0].std()])
+
+
 def test_fingerprints_know_values_and_offsets(tmp_path: Path) -> None:
     known = opened(tmp_path, made(LENGTHS)).fingerprints()
     assert not opened(tmp_path, made(LENGTHS)).changes(known)
@@ -290,10 +313,10 @@ def test_processes_see_the_same_samples_and_a_run_goes_on_at_any_step(tmp_path: 
         ({"cuts": np.array([0])}, "found int64[1]"),
         ({"cuts": np.array([[0, 8]])}, "found int64[1, 2]"),
         ({"label": np.arange(3)}, "as many samples in every field, found `tokens` 4"),
-        ({"tokens": np.array([1, 2, 3, 4, 5, 100, 7, 8])}, "100 in sample 2 of `data.npz`"),
+        ({"tokens": np.array([1, 2, 3, 4, 100, 6, 7, 8])}, "100 in sample 1 of `data.npz` at [2]"),
         ({"tokens": np.ones((8, 3), int)}, "expected `tokens` as int64[B, T], found"),
         ({"speech": np.ones((9, 2), np.float32)}, "which `speech` has elements"),
-        ({"speech": np.full((8, 2), np.inf, np.float32)}, "found inf in sample 0"),
+        ({"speech": np.full((8, 2), np.inf, np.float32)}, "inf in sample 0 of `data.npz` at [0,"),
     ],
     ids=range(13),
 )  # fmt: skip
