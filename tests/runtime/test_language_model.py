@@ -12,6 +12,7 @@ from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.driver import Compilation, check_source
 from netwright.compiler.source import SourceFile
 from netwright.runtime import trainer
+from netwright.runtime.baseline.baselines import measure_baselines
 from netwright.runtime.checkpoint import load_weights, steps
 from netwright.runtime.draws import cumulative
 from netwright.runtime.evaluate import evaluate
@@ -218,3 +219,16 @@ def test_state_and_pieces_of_a_batch_exclude_each_other(tmp_path: Path) -> None:
             "network: lm\n    sample", "network: lm\n    carry: false\n    sample"
         ),
     ).has_errors
+
+
+def test_n_grams_stand_beside_it(finished: TrainResult) -> None:
+    """Half of the test text is a rhyme that 3-grams know by heart, half is noise."""
+    compilation = compiled(finished.folder.parent)
+    found = measure_baselines(compilation, run=finished.folder)
+    assert [model.name for model in found.models] == ["3-grams", "4-grams", "5-grams", "6-grams"]
+    assert found.network is not None
+    bits = finished.metrics["test"]["bits"]
+    assert found.network.figures["bits"] == pytest.approx(bits, rel=1e-5)
+    for model in found.models:
+        assert 1.2 < model.figures["bits"] < 3.17
+        assert model.figures["loss"] == pytest.approx(model.figures["bits"] * math.log(2))
