@@ -191,6 +191,9 @@ def test_attention_ends_where_it_can_see_no_more(tmp_path: Path) -> None:
     found = program(prompt=np.zeros((2, 8), np.int64), random=random, **settings)
     assert found["lengths"].tolist() == [40, 40], "48 steps at most, 8 of them in the prompt"
     assert (found["tokens"][:, 40:] == -1).all()
+    told: list[str] = []
+    assert len(generate(exported, "abc", 60, warn=told.append)) == 45
+    assert told == ["the text ends after 45 tokens: the network sees at most 48 in all"]
     with pytest.raises(NetwrightError) as caught:
         program(prompt=np.zeros((2, 48), np.int64), random=random, **settings)
     assert caught.value.diagnostics[0].code is Code.B802
