@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.ops.generation import NO_TOKEN
-from .session import Bundle, Session
 from .spoken import Ids, Vocabulary
+
+if TYPE_CHECKING:
+    from .session import Bundle, Session
 
 Warn = Callable[[str], None]
 
