@@ -5,7 +5,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-memory clean
+.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-memory reproduce-text clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULT
 
 reproduce-memory: setup-dev ## how far back RNN, LSTM and GRU remember; writes docs/results/memory.*
 	$(BIN)/python benchmarks/reproduce_memory.py
+
+reproduce-text: setup-dev ## what a character costs language models and n-grams; writes docs/results/text.md
+	$(BIN)/python benchmarks/reproduce_text.py
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -795,18 +795,17 @@ def generate(
     from .runtime.generate import generate as generated
     from .runtime.session import load
 
-    click.echo(prompt, nl=False)
-    click.echo(
-        generated(
-            load(bundle, device),
-            prompt,
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            stop=stop,
-            seed=seed,
-        )
+    text = generated(
+        load(bundle, device),
+        prompt,
+        length,
+        temperature=temperature,
+        top_k=top_k,
+        stop=stop,
+        seed=seed,
+        warn=warn,
     )
+    click.echo(prompt + text)
 
 
 @cli.command(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.ops.generation import NO_TOKEN
-from .session import Bundle, Session
 from .spoken import Ids, Vocabulary
+
+if TYPE_CHECKING:
+    from .session import Bundle, Session
+
+Warn = Callable[[str], None]
 
 PROGRAM, PROMPT = "generate", "prompt"
 
@@ -37,6 +44,7 @@ def generate(
     top_k: int = 0,
     stop: str | None = None,
     seed: int = 0,
+    warn: Warn = lambda text: None,
 ) -> str:
     """Text that goes on from a prompt, without the prompt.
 
@@ -46,13 +54,20 @@ def generate(
         top_k: draw from so many tokens with the highest scores; 0 for all.
         stop: a token that ends the text; it is left out.
         seed: of the random numbers, by numpy's PCG64.
+        warn: told where the text ends because the network can see no more tokens.
     Raises: NetwrightError: B802: the prompt or `stop` has characters that the network never saw,
         or the bundle generates no text.
     """
     vocabulary, session = vocabulary_of(bundle), bundle.program(PROGRAM)
     ended = NO_TOKEN if stop is None else _one(vocabulary, stop)
-    tokens = draw(session, vocabulary.encode(prompt), length, temperature, top_k, ended, seed)
-    return vocabulary.decode(tokens[:-1] if len(tokens) and tokens[-1] == ended else tokens)
+    given = vocabulary.encode(prompt)
+    tokens = draw(session, given, length, temperature, top_k, ended, seed)
+    if len(tokens) and tokens[-1] == ended:
+        return vocabulary.decode(tokens[:-1])
+    if len(tokens) < length:
+        total = len(given) + len(tokens)
+        warn(f"the text ends after {len(tokens)} tokens: the network sees at most {total} in all")
+    return vocabulary.decode(tokens)
 
 
 def draw(

@@ -182,6 +182,23 @@ class Bundle:
         """
         return Stream(self.program(program), program)
 
+    def generate(
+        self,
+        prompt: str,
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        stop: str | None = None,
+        seed: int = 0,
+    ) -> str:
+        """Text that a language model puts behind a prompt; see `generate.generate`."""
+        from .generate import generate
+
+        return generate(
+            self, prompt, length, temperature=temperature, top_k=top_k, stop=stop, seed=seed
+        )
+
     def __repr__(self) -> str:
         return f"Bundle({str(self.folder)!r}, programs={list(self.programs)})"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from .data.batches import Batch
 from .objectives.base import Numbers, Objective
@@ -36,6 +39,39 @@ def gradient_by_step(
     with torch.backends.cudnn.flags(enabled=False):
         loss = objective.losses(objective.outputs(changed), changed, numbers)["loss"] * batch.size
         (gradient,) = torch.autograd.grad(loss, given)
+    return _by_step(gradient, lengths)
+
+
+def gradient_of_last(
+    layer: nn.Module, loss_of_last: Callable[[], Tensor]
+) -> NDArray[np.float64] | None:
+    """The size of the gradient of the last step's loss at each step of what a layer gives.
+
+    Args:
+        layer: gives f32[B, T, C] of the tokens that a network reads.
+        loss_of_last: runs the network; the sum over samples of the loss of their last step.
+    Returns: [T], as of `gradient_by_step`; None where the network did not use the layer.
+    """
+    given: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        given.append(output.detach().requires_grad_())
+        return given[-1]
+
+    hook = layer.register_forward_hook(keep)
+    try:
+        with torch.backends.cudnn.flags(enabled=False):
+            loss = loss_of_last()
+            if not given:
+                return None
+            (gradient,) = torch.autograd.grad(loss, given[0])
+    finally:
+        hook.remove()
+    return _by_step(gradient)
+
+
+def _by_step(gradient: Tensor, lengths: Tensor | None = None) -> NDArray[np.float64]:
+    """[T] of [B, T, ...]: the root of the mean over samples of the squared length."""
     squares = gradient.double().flatten(2).square().sum(2)
     found: NDArray[np.float64] = _mean_from_the_end(squares, lengths).sqrt().cpu().numpy()
     return found

@@ -151,6 +151,20 @@ def test_the_hints_of_a_template_lead_to_a_spec_without_mistakes(family: str) ->
     assert diagnostics_of(changed, ROOT) == []
 
 
+def test_the_hints_of_the_recurrent_template_lead_to_a_spec_without_mistakes() -> None:
+    text = (ROOT / "specs" / "templates" / "rnn.yaml").read_text(encoding="utf-8")
+    section = re.findall(r"^  #   ((?:source|fields|  \w+): ?.*)$", text, re.MULTILINE)
+    inputs, read = re.findall(r"with `(inputs: .*?)`, with\n  # `(from: .*?)` at the", text)[0]
+    changed = re.sub(
+        r"^  source: .*$", "\n".join(f"  {line}" for line in section), text, flags=re.MULTILINE
+    )
+    changed = re.sub(r"^    inputs: .*$", f"    {inputs}", changed, flags=re.MULTILINE)
+    changed = changed.replace("{id: memory, gru", f"{{id: memory, {read}, gru")
+    changed = changed.replace("    stream: T\n", "").replace("NAME", "mine")
+    assert len(section) == 5
+    assert diagnostics_of(changed, ROOT) == []
+
+
 def test_the_map_of_the_runtime_has_every_file() -> None:
     runtime = ROOT / "runtime"
     text = (runtime / "README.md").read_text(encoding="utf-8")

@@ -3,7 +3,8 @@
 They learn from the spec's training samples what the network reads, flattened, and are measured on
 its test samples with its losses and metrics. data.py reads the samples, models.py has the models,
 fit.py fits them, measure.py measures, network.py finds the network's figures. A time series has
-naive forecasts besides (naive.py), which learn nothing.
+naive forecasts besides (naive.py), which learn nothing. Language models are set beside n-grams
+(language.py).
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...compiler.diagnostics import Code, NetwrightError, failure
 from ...compiler.driver import Compilation
+from ...compiler.objectives.language_model import LanguageModel
 from ...compiler.objectives.supervised import Supervised
 from ..data.dataset import Dataset
 from ..history import rounded
 from ..memory import enough_memory
-from ..opening import check_trainable, completed, read_data, settings_of
+from ..opening import check_trainable, completed, objective_of, read_data, settings_of
 from ..runs import RUNS, recorded_fingerprints
 from .network import Network, network_of_run, newest_network
 
@@ -79,10 +81,14 @@ def measure_baselines(
     """
     check_trainable(compilation)
     _check_objective(compilation)
-    network = network_of_run(compilation, run) if run else newest_network(compilation)
     folder = (data_dir or compilation.folder).resolve()
     dataset = _data(compilation, folder)
-    compilation = completed(compilation, dataset)
+    compilation = completed(compilation, dataset)  # as a run's own spec is, which is compared
+    network = network_of_run(compilation, run) if run else newest_network(compilation)
+
+    of_network = list(_of_network(compilation, network, dataset, folder))
+    if isinstance(compilation.spec.objective, LanguageModel):
+        return _of_text(compilation, dataset, network, of_network)
 
     from .models import MODELS
     from .naive import error_scale, with_scaled_error
@@ -92,7 +98,7 @@ def measure_baselines(
     fitting, notes = _fitting(compilation, dataset, step, needed=not models)
     for note in notes:
         tell(f"note: {note}")
-    notes += _of_network(compilation, network, dataset, folder)
+    notes += of_network
     if fitting:
         models += [_measured(fitting, model, notes, tell) for model in MODELS]
     scale = error_scale(compilation, dataset)
@@ -108,6 +114,26 @@ def measure_baselines(
         total=dataset.size("train"),
         tested=dataset.size("test"),
         numbers=fitting.numbers if fitting else 0,
+        notes=tuple(notes),
+    )
+
+
+def _of_text(
+    compilation: Compilation, dataset: Dataset, network: Network | None, notes: list[str]
+) -> Baselines:
+    """n-grams beside a language model."""
+    from .language import ngram_figures
+
+    total = dataset.size("train")
+    return Baselines(
+        name=compilation.spec.name,
+        models=tuple(Baseline(*found) for found in ngram_figures(compilation, dataset)),
+        network=network,
+        higher={"loss": False} | objective_of(compilation).figures(),
+        samples=total,
+        total=total,
+        tested=dataset.size("test"),
+        numbers=0,
         notes=tuple(notes),
     )
 
@@ -139,12 +165,13 @@ def _naive(compilation: Compilation, dataset: Dataset, step: int) -> Iterator[Ba
 
 
 def _check_objective(compilation: Compilation) -> None:
-    """Only samples with targets have baselines."""
+    """Only samples with targets, and texts, have baselines."""
     objective = compilation.spec.objective
-    if objective and not isinstance(objective, Supervised):
+    if objective and not isinstance(objective, Supervised | LanguageModel):
         raise failure(
             Code.O501,
-            f"a baseline expects the objective `supervised`, found `{objective.name}`",
+            "a baseline expects the objective `supervised` or `language_model`, found "
+            f"`{objective.name}`",
             span=compilation.located.span(("objective",)),
             help="compare its runs with one another: `netwright compare`",
         )

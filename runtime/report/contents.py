@@ -8,8 +8,8 @@ from ...compiler.driver import Compilation
 from ..runs import SPEC
 from .curves import curves
 from .filters import filters
-from .generated_text import generated_text
 from .gradients import gradients
+from .language_model import language_model
 from .network import network
 from .record import environment, plan, spec_text
 from .section import LeftOut, Piece, Pieces
@@ -18,7 +18,7 @@ from .supervised import supervised
 
 OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {
     "supervised": supervised,
-    "language_model": generated_text,
+    "language_model": language_model,
 }
 """Objective -> its sections: how well what was trained does what it is for."""
 

@@ -16,21 +16,18 @@ from ...compiler.objectives.pairs import pair_of
 from ...compiler.objectives.table_sources import Table
 from ...compiler.objectives.units import raw_field
 from ...compiler.summary import totals
-from ..checkpoint import load_weights
 from ..data.batches import Batch
 from ..data.dataset import Dataset, Part
 from ..data.preprocess import Preprocess
 from ..data.restore import Restore
-from ..device import choose_device
 from ..memory import enough_memory
 from ..numbers import numbers_at
 from ..objectives.base import Objective
-from ..objectives.registry import bind
-from ..opening import pairs_of, read_data, settings_of
+from ..opening import pairs_of, settings_of
 from ..planning.layout import formatted, memory_format
 from ..time_gradients import gradient_by_step
-from ..weights import restore
 from .subject import Subject
+from .trained import open_trained
 
 Array = NDArray[Any]
 
@@ -201,29 +198,15 @@ class Probe:
 
 
 def open_probe(subject: Subject, compilation: Compilation, step: int) -> Probe | None:
-    """Read the data and the checkpoint of a run.
+    """The networks of a run, ready to answer, and its data.
 
     Returns: None where no samples are set aside for what the run is ready for.
-    Raises: NetwrightError: F601, F602: the data; R901, R902: the checkpoint; R905: the device;
-        R906: memory.
+    Raises: what `open_trained` raises.
     """
-    device = choose_device(subject.device or "auto")
-    dataset = read_data(compilation, subject.data_folder)
-    part = _part(dataset, finished=subject.finished)
-    if part is None:
+    found = open_trained(subject, compilation, step)
+    if found is None:
         return None
-    objective = bind(compilation, device, memory_format(compilation.graphs.values()))
-    graphs = {name: compilation.graphs[name] for name in objective.networks}
-    restore(graphs, objective.networks, load_weights(subject.folder, step), subject.folder)
-    for network in objective.networks.values():
-        network.eval()
-    return Probe(compilation, objective, dataset, part, step, device)
-
-
-def _part(dataset: Dataset, *, finished: bool) -> Part | None:
-    if finished and dataset.has("test"):
-        return "test"
-    return "validation" if dataset.has("validation") else None
+    return Probe(compilation, found.objective, found.dataset, found.part, step, found.device)
 
 
 def _only(tensors: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:

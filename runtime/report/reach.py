@@ -31,7 +31,9 @@ def reach(probe: Probe) -> list[Piece]:
     """
     if not any(isinstance(node.op, Recurrent) for node in probe.graph.nodes):
         return []
-    charts = [_chart(field, probe.gradient_by_step(field, SAMPLES)) for field in _fields(probe)]
+    charts = [
+        reach_chart(field, probe.gradient_by_step(field, SAMPLES)) for field in _fields(probe)
+    ]
     if not charts:
         return []
     note = (
@@ -50,10 +52,10 @@ def _fields(probe: Probe) -> Iterator[str]:
             yield bound[value.name]
 
 
-def _chart(field: str, sizes: Array) -> Html:
+def reach_chart(title: str, sizes: Array) -> Html:
     """sizes: [T], the last step's at the end."""
     backwards = sizes[::-1] / (float(sizes.max()) or 1.0)
     shares = np.maximum(backwards, LEAST).tolist()
     steps = [float(step) for step in range(len(shares))]
     frame = Frame(count_axis(steps), axis_of(shares, may_be_log=True), "steps before the end")
-    return line_chart(field, steps, [Series("gradient", shares, 0)], frame)
+    return line_chart(title, steps, [Series("gradient", shares, 0)], frame)

@@ -12,6 +12,7 @@ from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.driver import Compilation, check_source
 from netwright.compiler.source import SourceFile
 from netwright.runtime import trainer
+from netwright.runtime.baseline.baselines import measure_baselines
 from netwright.runtime.checkpoint import load_weights, steps
 from netwright.runtime.draws import cumulative
 from netwright.runtime.evaluate import evaluate
@@ -21,12 +22,14 @@ from netwright.runtime.job import make_job
 from netwright.runtime.measure import measure
 from netwright.runtime.opening import open_run, read_data
 from netwright.runtime.plan import Plan
+from netwright.runtime.report.write import write_report
 from netwright.runtime.samples import read_samples
 from netwright.runtime.session import Bundle, load
 from netwright.runtime.torch_programs import torch_programs
 from netwright.runtime.train import TrainResult, train
 from netwright.runtime.weights import for_onnx
 
+from .pages import Page
 from .test_train import stop_at
 
 SPEC = """\
@@ -188,6 +191,9 @@ def test_attention_ends_where_it_can_see_no_more(tmp_path: Path) -> None:
     found = program(prompt=np.zeros((2, 8), np.int64), random=random, **settings)
     assert found["lengths"].tolist() == [40, 40], "48 steps at most, 8 of them in the prompt"
     assert (found["tokens"][:, 40:] == -1).all()
+    told: list[str] = []
+    assert len(generate(exported, "abc", 60, warn=told.append)) == 45
+    assert told == ["the text ends after 45 tokens: the network sees at most 48 in all"]
     with pytest.raises(NetwrightError) as caught:
         program(prompt=np.zeros((2, 48), np.int64), random=random, **settings)
     assert caught.value.diagnostics[0].code is Code.B802
@@ -196,7 +202,7 @@ def test_attention_ends_where_it_can_see_no_more(tmp_path: Path) -> None:
 def test_text_ends_at_a_character(bundle: Bundle) -> None:
     text = generate(bundle, "abcdef", 30, temperature=0.0, stop=" ")
     assert text == "gh"
-    assert generate(bundle, "a", 20, seed=1) == generate(bundle, "a", 20, seed=1)
+    assert generate(bundle, "a", 20, seed=1) == bundle.generate("a", 20, seed=1)
     with pytest.raises(NetwrightError, match="'Z' at position 1"):
         generate(bundle, "aZ", 5)
 
@@ -218,3 +224,26 @@ def test_state_and_pieces_of_a_batch_exclude_each_other(tmp_path: Path) -> None:
             "network: lm\n    sample", "network: lm\n    carry: false\n    sample"
         ),
     ).has_errors
+
+
+def test_n_grams_stand_beside_it(finished: TrainResult) -> None:
+    """Half of the test text is a rhyme that 3-grams know by heart; noise costs at least 3.17."""
+    compilation = compiled(finished.folder.parent)
+    found = measure_baselines(compilation, run=finished.folder)
+    assert [model.name for model in found.models] == ["3-grams", "4-grams", "5-grams", "6-grams"]
+    assert found.network is not None
+    bits = finished.metrics["test"]["bits"]
+    assert found.network.figures["bits"] == pytest.approx(bits, rel=1e-5)
+    costs = [model.figures["bits"] for model in found.models]
+    assert costs == sorted(costs), "longer ones are surer of what is noise"
+    assert costs[0] > 3.17 * 200 / 308
+    assert [m.figures["loss"] / math.log(2) for m in found.models] == pytest.approx(costs)
+
+
+def test_the_report_shows_what_it_wrote_and_how_far_it_looks_back(
+    finished: TrainResult, tmp_path: Path
+) -> None:
+    written = write_report(finished.folder, output=tmp_path / "page.html")
+    page = Page(written.path.read_text(encoding="utf-8"))
+    assert "abcdefgh abc" in page.section("what-it-wrote").text
+    assert "steps before the end" in page.section("how-far-back-it-learns").text
