@@ -20,7 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 RunTorch = Callable[[Arrays], Arrays]
 
 BORDER = 1e-5
-"""How near a random number must be to a border of the cumulative distribution."""
+"""How far a random number may be from a token's part of the distribution."""
 
 
 def draws(graph: Graph) -> bool:
@@ -65,7 +65,14 @@ class Draws:
         before = np.concatenate([inputs["prompt"][row], one[:step]])
         scores = self._predict({self._tokens: before[None]})[self._scores][0, -1]
         borders = cumulative(scores, float(inputs["temperature"]), int(inputs["top_k"]))
-        return float(np.abs(borders - inputs["random"][step, row]).min()) < BORDER
+        number = float(inputs["random"][step, row])
+        return all(_falls_to(borders, int(token), number) for token in (one[step], other[step]))
+
+
+def _falls_to(borders: NDArray[np.float64], token: int, number: float) -> bool:
+    """Whether a random number lies in a token's part of the distribution, or at its border."""
+    low = borders[token - 1] if token else 0.0
+    return bool(low - BORDER < number < borders[token] + BORDER)
 
 
 def cumulative(scores: NDArray[Any], temperature: float, top_k: int) -> NDArray[np.float64]:
