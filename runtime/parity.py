@@ -175,6 +175,7 @@ def difference(
 ) -> tuple[float, float]:
     """The largest difference, relative to the largest expected value and absolute.
 
+    Of integers, such as tokens, both are absolute: a large one hides no other that is wrong.
     rounding: how much of a difference is none.
     Infinite where shapes or element types differ or a value is not finite in one of them alone.
     """
@@ -186,7 +187,7 @@ def difference(
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return float("inf"), float("inf")
     absolute = float(np.maximum(np.abs(left - right) - rounding, 0).max())
-    largest = float(np.abs(left).max())
+    largest = float(np.abs(left).max()) if expected.dtype.kind == "f" else 0.0
     return (absolute / largest if largest else absolute), absolute
 
 

@@ -362,6 +362,8 @@ def test_samples_keep_to_their_fields() -> None:
         ([0.0], [0.5], 0.5),
         ([1.0], [float("nan")], float("inf")),
         ([1.0], [1.0, 1.0], float("inf")),
+        ([7, 50_000], [7, 50_000], 0),
+        ([7, 50_000], [8, 50_000], 1),
     ],
 )
 def test_difference(expected: list[float], actual: list[float], relative: float) -> None:
