@@ -26,6 +26,7 @@ from .network_use import NetworkUse
 from .problem import Problem
 from .program import ProgramBuilder
 from .section import Section
+from .source import Source
 from .stream import report_obstacles
 from .text_sources import Text
 from .training import Training
@@ -75,8 +76,8 @@ class LanguageModel(Objective):
     carry: bool | None = Setting(
         default=None,
         description="Begin each batch with the state that the one before ended in, as text goes on "
-        "in every row; no gradient goes back that far. By default where the state is of one size, "
-        "as that of recurrent layers and causal convolutions.",
+        "in every row; no gradient goes back that far. By default where the data is a text and the "
+        "state is of one size, as that of recurrent layers and causal convolutions.",
     )
     sample: Sample | None = Setting(
         default=None, description="Generate text while training, to be read by people."
@@ -104,11 +105,15 @@ class LanguageModel(Objective):
         graph = graphs[self.network.network]
         return stream_network(graph, _length(graph))
 
-    def carries(self, graphs: Mapping[str, Graph]) -> bool:
-        """Whether the state goes on from batch to batch in training."""
+    def carries(self, graphs: Mapping[str, Graph], source: Source | None) -> bool:
+        """Whether the state goes on from batch to batch in training.
+
+        source: where the data comes from; of others than texts, samples do not go on.
+        """
+        if self.carry is not None:
+            return self.carry
         stepped = self.stepped(graphs)
-        bounded = stepped.longest is not None
-        return bool(stepped.states) and not bounded if self.carry is None else self.carry
+        return isinstance(source, Text) and bool(stepped.states) and stepped.longest is None
 
     def reads(self, context: Context) -> set[str]:
         return {self.tokens(context.graphs), self.target}
@@ -224,7 +229,16 @@ class LanguageModel(Objective):
         return False
 
     def _check_carry(self, stepped: Stepped, context: Context, path: Key) -> None:
-        if self.carry and (not stepped.states or stepped.longest is not None):
+        if not self.carry:
+            return
+        if context.source and not isinstance(context.source, Text):
+            message = (
+                "`carry` expects samples that go on from each other, as those of the source "
+                f"`text`, found the source `{context.source.name}`"
+            )
+            problem = Problem(Code.O502, message, ("carry",), help="remove `carry`")
+            context.report(problem, path)
+        elif not stepped.states or stepped.longest is not None:
             why = "has no state" if not stepped.states else "sees a limited number of steps"
             message = f"`carry` expects a state that can go on for ever, found a network that {why}"
             problem = Problem(Code.O502, message, ("carry",), help="remove `carry`")
@@ -241,7 +255,7 @@ class LanguageModel(Objective):
             context.report(problem, path)
 
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
-        if training.accumulate > 1 and self.carries(context.graphs):
+        if training.accumulate > 1 and self.carries(context.graphs, context.source):
             yield Problem(
                 Code.O502,
                 f"`accumulate` expects batches that do not go on from each other, found `carry` of "

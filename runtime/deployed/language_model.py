@@ -38,7 +38,8 @@ def figures(
     """
     settings = _settings(compilation)
     graph = compilation.graphs[settings.network.network]
-    carries, output = settings.carries(compilation.graphs), settings.scores(graph)
+    data, output = compilation.spec.data, settings.scores(graph)
+    carries = settings.carries(compilation.graphs, data.source if data else None)
     tokens = settings.tokens(compilation.graphs)
     states = compilation.programs["step"].states if carries else {}
     run = _Run(bundle, tokens, states)

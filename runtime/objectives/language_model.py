@@ -50,7 +50,8 @@ class LanguageModel:
         self.schedules: Mapping[str, Schedule] = {}
         self._tokens, self._target = settings.tokens(graphs), settings.target
         self._output, self._device = settings.scores(graphs[name]), device
-        self.continues = settings.carries(graphs)
+        data = compilation.spec.data
+        self.continues = settings.carries(graphs, data.source if data else None)
         self._network, self._ports = networks[name], tuple(graphs[name].outputs)
         self._step = build_program(compilation.source, "step", networks)
         self._graph = compilation.programs["step"]

@@ -66,6 +66,19 @@ ATTENTION = SPEC.replace(
     "      - linear: 9\n",
 )
 
+ARRAYS = (
+    SPEC.replace(
+        "  source: {text: {train: [rhyme.txt], test: [other.txt], unit: character, window: 12}}\n",
+        "  source: {npz: {path: ids.npz}}\n"
+        "  fields:\n"
+        "    ids: {shape: [B, 12], dtype: int64, below: 9}\n"
+        "    after: {shape: [B, 12], dtype: int64, below: 9}\n",
+    )
+    .replace("    network: lm\n", "    network: {network: lm, inputs: {tokens: ids}}\n")
+    .replace('    sample: {prompt: "abc", length: 30}\n', "    target: after\n")
+)
+"""Sequences that are no text, in fields of other names."""
+
 LINE = "abcdefgh "
 """What the text repeats: every character tells the next one."""
 
@@ -224,6 +237,20 @@ def test_state_and_pieces_of_a_batch_exclude_each_other(tmp_path: Path) -> None:
             "network: lm\n    sample", "network: lm\n    carry: false\n    sample"
         ),
     ).has_errors
+
+
+def test_samples_that_do_not_follow_each_other_begin_anew(tmp_path: Path) -> None:
+    """Those of array files are drawn for validation and testing by chance."""
+    ids = np.random.default_rng(0).integers(0, 9, (40, 12))
+    np.savez(tmp_path / "ids.npz", ids=ids, after=np.roll(ids, -1, 1))
+    compilation = compiled(tmp_path, ARRAYS)
+    dataset = read_data(compilation, tmp_path)
+    job = make_job(compilation, dataset, torch.device("cpu"), tmp_path, Plan())
+    assert job.test is not None
+    assert not job.objective.continues
+    assert not job.objective.state
+    costs = [measure(job.objective, job.test, size, job.figures())["loss"] for size in (1, 8)]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-6)
 
 
 def test_n_grams_stand_beside_it(finished: TrainResult) -> None:
