@@ -15,15 +15,16 @@ from ..data.batches import Batches
 from ..data.dataset import Dataset, Part
 from ..data.homes import choose_home
 from ..data.orders import SHUFFLED, Streams
-from ..generate import draw, generate, vocabulary_of
+from ..generate import PROGRAM, PROMPT, draw, generate, vocabulary_of
 from ..objectives.language_model import TokenMeter, token_losses
 from ..opening import objective_of
 from ..session import Bundle
+from ..spoken import Ids
 
 CPU = torch.device("cpu")
 
-SHOWN = 200
-"""How many tokens are generated to show how it is done."""
+READ, SHOWN = 40, 200
+"""How many tokens a prompt has, and how many are generated, to show how it is done."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -91,16 +92,24 @@ def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> I
     """What the model says behind the beginning of the test samples."""
     if "generate" not in bundle.programs:
         return
-    sample = _settings(compilation).sample
-    first = dataset.parts["test"]["tokens"].take(np.arange(1))[0]
+    settings = _settings(compilation)
+    sample, tokens = settings.sample, settings.tokens(compilation.graphs)
+    first = _beginning(bundle, dataset.parts["test"][tokens].take(np.arange(1))[0])
     if bundle.manifest.reading.source == "text":
-        prompt = sample.prompt if sample else vocabulary_of(bundle).decode(first[:40])
+        prompt = sample.prompt if sample else vocabulary_of(bundle).decode(first)
         text = generate(bundle, prompt, SHOWN, temperature=sample.temperature if sample else 0.8)
         yield f"generated from the ONNX file behind {prompt!r}:"
         yield from (f"  {line}" for line in text.splitlines())
         return
     drawn = draw(bundle.program("generate"), first, 20, 1.0, 0, -1, 0)
     yield f"generated from the ONNX file: {drawn.tolist()}"
+
+
+def _beginning(bundle: Bundle, tokens: Ids) -> Ids:
+    """The first tokens of a sample: half of what the network can see at most, so that more fit."""
+    program = bundle.program(PROGRAM)
+    most = program.symbols[str(program.inputs[PROMPT].shape[1])].max
+    return tokens[: READ if most is None else min(READ, (most + 1) // 2)]
 
 
 def _settings(compilation: Compilation) -> LanguageModel:

@@ -28,6 +28,7 @@ from netwright.runtime.session import Bundle, load
 from netwright.runtime.torch_programs import torch_programs
 from netwright.runtime.train import TrainResult, train
 from netwright.runtime.weights import for_onnx
+from netwright.runtime.whole import finish
 
 from .pages import Page
 from .test_train import stop_at
@@ -88,6 +89,11 @@ def write_text(folder: Path) -> None:
     noise = rng.choice(list(LINE), 400)
     (folder / "rhyme.txt").write_text(LINE * 120 + "".join(noise[:200]))
     (folder / "other.txt").write_text(LINE * 12 + "".join(noise[200:]))
+
+
+def write_arrays(folder: Path) -> None:
+    ids = np.random.default_rng(0).integers(0, 9, (40, 12))
+    np.savez(folder / "ids.npz", ids=ids, after=np.roll(ids, -1, 1))
 
 
 def compiled(folder: Path, text: str = SPEC) -> Compilation:
@@ -212,6 +218,25 @@ def test_attention_ends_where_it_can_see_no_more(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].code is Code.B802
 
 
+SHORT = ATTENTION.replace("max: 48", "max: 12").replace("length: 48", "length: 12")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SHORT.replace('    sample: {prompt: "abc", length: 30}\n', ""), "behind 'abcdef':"),
+        (ARRAYS, "generated from the ONNX file: ["),
+    ],
+    ids=["text", "arrays"],
+)
+def test_a_run_shows_what_its_bundle_generates(text: str, said: str, tmp_path: Path) -> None:
+    """Also where the network sees few steps, and where its tokens are called otherwise."""
+    write_arrays(tmp_path)
+    compilation = compiled(tmp_path, text.replace("epochs: 12", "epochs: 1"))
+    result = train(compilation, output=tmp_path / "run", device="cpu")
+    assert any(said in line for line in finish(result))
+
+
 def test_text_ends_at_a_character(bundle: Bundle) -> None:
     text = generate(bundle, "abcdef", 30, temperature=0.0, stop=" ")
     assert text == "gh"
@@ -241,8 +266,7 @@ def test_state_and_pieces_of_a_batch_exclude_each_other(tmp_path: Path) -> None:
 
 def test_samples_that_do_not_follow_each_other_begin_anew(tmp_path: Path) -> None:
     """Those of array files are drawn for validation and testing by chance."""
-    ids = np.random.default_rng(0).integers(0, 9, (40, 12))
-    np.savez(tmp_path / "ids.npz", ids=ids, after=np.roll(ids, -1, 1))
+    write_arrays(tmp_path)
     compilation = compiled(tmp_path, ARRAYS)
     dataset = read_data(compilation, tmp_path)
     job = make_job(compilation, dataset, torch.device("cpu"), tmp_path, Plan())
