@@ -46,7 +46,7 @@ class _Generation:
         (tokens,) = [v for v in stepped.graph.inputs if v.name not in stepped.graph.states]
         self._batch = tokens.type.shape[0]
         # The loop reads each token that it draws, so the prompt leaves room for one at least.
-        most = None if stepped.longest is None else max(1, stepped.longest - 1)
+        most = None if stepped.longest is None else stepped.longest - 1
         self._read = Poly.of(Symbol(_fresh("P", dims), 1, most))
         self._drawn = Poly.of(Symbol(_fresh("N", dims), 1))
         self._dtype = tokens.type.dtype

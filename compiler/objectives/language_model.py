@@ -147,6 +147,7 @@ class LanguageModel(Objective):
             )
         else:
             self._check_carry(stepped, context, path)
+            self._check_longest(stepped, context, path)
 
     def _reads_tokens(self, graph: Graph, context: Context, place: Key) -> bool:
         """Whether the network has one input, of tokens along a symbolic size."""
@@ -253,6 +254,32 @@ class LanguageModel(Objective):
                 help="remove it",
             )
             context.report(problem, path)
+
+    def _check_longest(self, stepped: Stepped, context: Context, path: Key) -> None:
+        """Whether there is room to generate: each token that is drawn is read, too."""
+        most = stepped.longest
+        if most is None:
+            return
+        if most < 2:
+            context.misfit(
+                f"{self.title} expects a network that sees 2 steps or more, found one that sees 1",
+                (*path, "network"),
+                f"raise the `max` of `{stepped.graph.time}` in `dims`",
+            )
+        elif (found := self._prompt_tokens(context.source)) >= most:
+            message = (
+                f"`prompt` expects at most {most - 1} tokens, since the network sees {most} steps "
+                f"and one is drawn, found {found}"
+            )
+            problem = Problem(Code.O502, message, ("sample", "prompt"), help="write a shorter one")
+            context.report(problem, path)
+
+    def _prompt_tokens(self, source: Source | None) -> int:
+        """How many tokens the prompt of `sample` has; 0 without one."""
+        if not self.sample or not isinstance(source, Text):
+            return 0
+        prompt = self.sample.prompt
+        return len(prompt.encode() if source.unit == "byte" else prompt)
 
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
         if training.accumulate > 1 and self.carries(context.graphs, context.source):
