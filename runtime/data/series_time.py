@@ -100,7 +100,10 @@ def read_times(column: ChunkedArray, name: str, rows: RowNames, decimal: str) ->
     if kinds.is_temporal(found.type):
         moments = found.cast(pa.timestamp("us", getattr(found.type, "tz", None))).cast("int64")
         return Times(moments.to_numpy(), are_dates=True)
-    return Times(found.cast("float64").to_numpy(), are_dates=False)
+    numbers = found.cast("float64").to_numpy()
+    if not np.isfinite(numbers).all():
+        raise _no_time(column, name, rows)
+    return Times(numbers, are_dates=False)
 
 
 def _parsed(column: ChunkedArray, decimal: str) -> ChunkedArray:
@@ -145,10 +148,9 @@ def _is_time(text: str) -> bool:
         return True
     for kind in (float, np.datetime64):
         try:
-            kind(text)
+            return bool(text and np.isfinite(kind(text)))
         except ValueError:
             continue
-        return bool(text)
     return False
 
 

@@ -435,6 +435,13 @@ def f601_series_no_time() -> None:
     data(power(30).replace("2024-01-01T05:00", "01/02/2024"), TIMED)
 
 
+def f601_series_endless() -> None:
+    """No time is infinite or NaN, though both are numbers."""
+    lines = [f"{row},{row},1\n" for row in range(30)]
+    lines[4] = "nan,4,1\n"
+    data("".join(["time,load,heat\n", *lines]), f"{TIMED}, missing: previous")
+
+
 def f601_series_short() -> None:
     data(power(8))
 
