@@ -181,7 +181,10 @@ class Stepper:
         pieces, numbers = self.pieces(batches), self._numbers.at(step)
         for worker in self._workers:
             if worker.is_due(step):
+                before = {name: x.clone() for name, x in self.job.objective.state.items()}
                 worker.forward(pieces, numbers)
+                for name, tensor in self.job.objective.state.items():
+                    tensor.copy_(before[name])
                 yield
                 worker.step(pieces, numbers, step, self.total)
 

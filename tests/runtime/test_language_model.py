@@ -25,6 +25,7 @@ from netwright.runtime.plan import Plan
 from netwright.runtime.report.write import write_report
 from netwright.runtime.samples import read_samples
 from netwright.runtime.session import Bundle, load
+from netwright.runtime.stepper import Stepper
 from netwright.runtime.torch_programs import torch_programs
 from netwright.runtime.train import TrainResult, train
 from netwright.runtime.weights import for_onnx
@@ -156,6 +157,25 @@ def test_stopped_and_resumed_is_bit_identical(
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert read_samples(resumed.folder) == read_samples(finished.folder)
+
+
+def test_a_look_at_the_layers_leaves_the_state(tmp_path: Path) -> None:
+    """The step behind it is the one that would have been taken."""
+    compilation = compiled(tmp_path)
+    dataset = read_data(compilation, tmp_path)
+    found = []
+    for looks in (False, True):
+        job = make_job(compilation, dataset, torch.device("cpu"), tmp_path, Plan())
+        stepper = Stepper(job)
+        batches = stepper.batches()
+        stepper.step(next(batches))
+        if looks:
+            list(stepper.probe(next(batches)))
+        else:
+            stepper.step(next(batches))
+        found.append(job.objective.state)
+    assert found[0]
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_a_bundle_costs_what_its_run_does(finished: TrainResult, bundle: Bundle) -> None:
