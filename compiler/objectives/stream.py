@@ -28,13 +28,15 @@ def check_stream(
     kept: Sequence[str],
     size: str,
     bound: Mapping[str, str],
+    units: Mapping[str, str],
     context: Context,
     path: Key,
 ) -> None:
     """Report a size that no input has (O501), or all layers that stand in the way (O503).
 
     Args:
-        bound: input of the network -> field. path: leads to the setting.
+        bound: input of the network -> field. units: output -> field whose units a program gives.
+        path: leads to the setting.
     """
     sizes = {s.name for value in graph.inputs for s in value.type.symbols()} - {"B"}
     if size not in sizes:
@@ -53,6 +55,15 @@ def check_stream(
             f"give these inputs of `{graph.name}` the same shape",
         )
         return
+    for name in sorted(_steps_apart(graph, size, bound, units, context)):
+        context.misfit(
+            f"`stream` expects every step of `{name}` to be normalized alike, found numbers for "
+            f"each step, on axis {context.fields[name].channel_axis}",
+            path,
+            "name the axis of the channels: `normalize: {measured: training, axis: 2}`",
+            also=context.label(("data", "fields", name, "normalize"), "here"),
+        )
+        return
     try:
         stepped_network(graph, kept, size, context)
     except NotStreamable as refused:
@@ -65,6 +76,21 @@ def _both_ways(graph: Graph, size: str, bound: Mapping[str, str]) -> set[str]:
     timed: dict[str, list[bool]] = {}
     pairs = ((bound[v.name], [str(s) == size for s in v.type.shape]) for v in graph.inputs)
     return {name for name, axes in pairs if timed.setdefault(name, axes) != axes}
+
+
+def _steps_apart(
+    graph: Graph, size: str, bound: Mapping[str, str], units: Mapping[str, str], context: Context
+) -> set[str]:
+    """Fields whose `normalize` has a number for each step, of which chunks have others."""
+    read = [(bound[v.name], v.type) for v in graph.inputs if bound[v.name] in context.fields]
+    made = [(name, graph.outputs[output].type) for output, name in units.items()]
+    known = [(context.fields[name], name, kind) for name, kind in (*read, *made)]
+    return {
+        name
+        for field, name, kind in known
+        if len(field.affine()[0]) > 1
+        and [str(s) for s in kind.shape[field.channel_axis :][:1]] == [size]
+    }
 
 
 NO_SIZE = "declare `dims: {T: {max: 1000}}`, and give the input the shape `[B, T, ...]`"

@@ -123,7 +123,10 @@ class Supervised(Objective):
         if self.stream and types and all(name in graph.outputs for name in self.predict or ()):
             kept = self.kept_outputs(graph)
             bound = self.inputs(graph)
-            check_stream(graph, kept, self.stream, bound, context, (*path, "stream"))
+            judged = [i.loss for i in self.losses if i.loss.target in context.fields]
+            units = {x.output: x.target for x in judged if raw_field(x, context.fields)}
+            units = {name: units[name] for name in kept if name in units}
+            check_stream(graph, kept, self.stream, bound, units, context, (*path, "stream"))
 
     def _check_losses(
         self, graph: Graph, types: Mapping[str, TensorType] | None, context: Context, path: Key

@@ -114,7 +114,7 @@ def bundle(finished: TrainResult) -> Bundle:
 
 
 def test_it_learns_what_comes_next(finished: TrainResult) -> None:
-    """Half of the test text is a rhyme, which costs nothing; half is noise: log2(9) = 3.17 bits."""
+    """A third of the test text is a rhyme, which costs nothing; the rest noise of 3.17 bits."""
     assert finished.metrics["test"]["bits"] < 3.17
     loss = finished.metrics["test"]["loss"]
     assert finished.metrics["test"]["bits"] == pytest.approx(loss / math.log(2))
