@@ -199,8 +199,17 @@ def _normalize_lengths(field: Field, normalize: Normalize) -> Iterator[Problem]:
                 f"`{key}` expects one number or one for each of the {channels} channels "
                 f"(axis {axis}), found {count}",
                 ("normalize", key),
-                help="`netwright data` prints the line that fits the data",
+                help=_fitting_axis(field, count) or FITTING_LINE,
             )
+
+
+FITTING_LINE = "`netwright data` prints the line that fits the data"
+
+
+def _fitting_axis(field: Field, count: int) -> str | None:
+    """The next step where another axis has as many elements as there are numbers."""
+    axes = [axis for axis, size in enumerate(field.shape or []) if axis and size == count]
+    return f"name their axis: `axis: {axes[0]}`" if len(axes) == 1 else None
 
 
 def _augmentations(field: Field) -> Iterator[Problem]:
