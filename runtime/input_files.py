@@ -35,12 +35,13 @@ class Place:
     """Where a sample stands.
 
     row: in tables counted from 1, below the header; in arrays from 0; None where a file is one
-        sample. text: what a line about it begins with.
+        sample. text: what a line about it begins with. series: its name where a file holds several.
     """
 
     file: Path
     row: int | None
     text: str
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,8 @@ class Reader:
             ends = read_ends(path, form)
         for note in ends.notes:
             self._warn(note)
-        texts = [f"{path} {name}".rstrip() for name in ends.names]
-        return Samples(path, ends.arrays, [Place(path, None, text) for text in texts])
+        places = [Place(path, None, f"{path} {name}".rstrip(), name) for name in ends.names]
+        return Samples(path, ends.arrays, places)
 
     def _idx(self, path: Path) -> Samples:
         from .data.idx import read_idx

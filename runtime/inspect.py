@@ -9,7 +9,7 @@ from typing import Any
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.suggest import listing, visible
-from .bundle import Bounds, Manifest, OpenedBundle, Reading, is_bundle, open_bundle
+from .bundle import Bounds, Manifest, OpenedBundle, Reading, SeriesForm, is_bundle, open_bundle
 from .checkpoint import Damaged, folder_of, steps, verified_files
 from .files import read_json
 from .history import read_history
@@ -131,10 +131,18 @@ def _reading(reading: Reading) -> Iterator[str]:
         word = "columns" if len(names) > 1 else "column"
         yield f"  {name} from the {word} {listing(names, MOST_LABELS)} of tables"
     if reading.series:
-        named = listing(reading.series.columns, MOST_LABELS)
-        yield f"  past from the last {reading.series.window:,} rows of tables, columns {named}"
+        yield from _series(reading.series)
     for name, array in reading.arrays.items():
         yield f"  {name} from the array `{array}` of npz files"
+
+
+def _series(form: SeriesForm) -> Iterator[str]:
+    named = listing(form.columns, MOST_LABELS)
+    yield f"  past from the last {form.window:,} rows of tables, columns {named}"
+    if form.time:
+        yield f"  times from the column `{form.time}`"
+    if form.group:
+        yield f"  a series for each word in the column `{form.group}`"
 
 
 def _bounds(bounds: Bounds) -> str:

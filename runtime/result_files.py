@@ -95,8 +95,10 @@ def _arrays(places: Sequence[Place], results: Arrays, manifest: Manifest) -> byt
 
 
 def _table(places: Sequence[Place], results: Arrays, manifest: Manifest) -> bytes:
-    """A line for each sample: its file and row, then what each output says of it."""
+    """A line for each sample: its file, series and row, then what each output says of it."""
     columns: list[tuple[str, Sequence[object]]] = [("file", [place.file for place in places])]
+    if any(place.series for place in places):
+        columns.append(("series", [place.series for place in places]))
     if any(place.row is not None for place in places):
         columns.append(("row", ["" if place.row is None else place.row for place in places]))
     shown = shown_outputs(results, manifest)

@@ -21,7 +21,7 @@ from .input_checks import Arrays
 PAST = "past"
 """The input that takes it."""
 
-CORRECT = "correct the file: its columns must be as in training; `netwright inspect` names them"
+CORRECT = "correct the file: it must be as those of training; `netwright inspect` names the columns"
 
 
 @dataclass(frozen=True)

@@ -198,9 +198,9 @@ def _missing(name: str, cells: Cells, names: RowNames) -> Iterator[Diagnostic]:
 def _groups(
     settings: Series, table: Mapping[str, ChunkedArray], names: RowNames
 ) -> dict[str, Indices]:
-    """The rows of each series, in their order."""
-    if settings.group is None:
-        size = len(table[settings.used[0]])
+    """The rows of each series, in their order; a file without rows is an empty series."""
+    size = len(table[settings.used[0]])
+    if settings.group is None or size == 0:
         return {names.path.name: np.arange(size, dtype=np.int64)}
     words = table[settings.group].cast("string").to_numpy(zero_copy_only=False)
     lost = np.array([word is None or word == "" for word in words], np.bool_)

@@ -191,15 +191,15 @@ def _check_ascending(times: Times, name: str, row_name: Callable[[int], str]) ->
     if not len(back):
         return
     at = int(back[0])
-    again = times.values[at] == times.values[at + 1]
-    found = "it again" if again else f"`{times.text(at + 1)}`"
+    repeats = times.values[at + 1] in times.values[: at + 1]
+    found = "it again" if times.values[at] == times.values[at + 1] else f"`{times.text(at + 1)}`"
     raise failure(
         Code.F601,
         f"expected a time after `{times.text(at)}` in column `{name}` of {row_name(at + 1)}, found "
         f"{found}",
         help="keep one row of each time; a column that tells several series apart is named by "
         "`group`"
-        if again
+        if repeats
         else "sort the rows by time, the earliest first",
     )
 

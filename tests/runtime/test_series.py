@@ -318,6 +318,25 @@ def test_the_end_of_a_table_is_forecast(run: Path, power_bundle: Path) -> None:
     assert "  past from the last 6 rows of tables, columns `load`, `heat`" in describe(power_bundle)
 
 
+def test_each_series_of_a_table_is_named_in_the_answers(tmp_path: Path) -> None:
+    _, *rows = power().splitlines()
+    lines = [f"{row},{site}" for site in ("north", "south") for row in rows]
+    (tmp_path / "power.csv").write_text("time,load,heat,site\n" + "\n".join(lines) + "\n")
+    text = SPEC.replace("window: 6", "window: 6, time: time, group: site").replace(": 20", ": 1")
+    folder = train(compile_text(text=text, folder=tmp_path), output=tmp_path / "run").folder
+    bundle = export_run(folder).folder
+    list(predict_files(bundle, [tmp_path / "power.csv"], output=Path("next.csv")))
+    header, *answers = Path("next.csv").read_text().splitlines()
+    assert header == "file,series,forecast 0,forecast 1,forecast 2"
+    assert [answer.split(",")[1] for answer in answers] == ["north", "south"]
+    described = describe(bundle)
+    assert "  times from the column `time`" in described
+    assert "  a series for each word in the column `site`" in described
+    (tmp_path / "empty.csv").write_text("time,load,heat,site\n")
+    with pytest.raises(NetwrightError, match=r"at least the 6 rows .* found 0"):
+        list(predict_files(bundle, [tmp_path / "empty.csv"]))
+
+
 def test_a_table_that_is_too_short_to_forecast(power_bundle: Path) -> None:
     Path("newest.csv").write_text(power(4))
     with pytest.raises(NetwrightError, match="at least the 6 rows") as caught:
@@ -464,6 +483,14 @@ def f601_series_split() -> None:
 
 def f601_series_first() -> None:
     data(power(30).replace("500.000", ""), f"{SOURCE}, missing: previous")
+
+
+def f601_series_one_behind_the_other() -> None:
+    data(power(30) + power(30).partition("\n")[2], f"{SOURCE}, time: time")
+
+
+def f601_series_no_rows() -> None:
+    data("load,heat,site\n", f"{SOURCE}, group: site")
 
 
 def f601_series_group() -> None:
