@@ -82,9 +82,12 @@ class Chunks:
 
         return run
 
-    def zeros(self, sizes: Mapping[str, int]) -> Arrays:
+    def beginning(self, inputs: Arrays, sizes: Mapping[str, int]) -> Arrays:
+        """The states before the first chunk: zeros but for those that are inputs."""
         return {
-            state.input: np.zeros(
+            state.input: inputs[state.input]
+            if state.given
+            else np.zeros(
                 [evaluate(size, sizes) for size in state.type.shape], NUMPY[state.type.dtype]
             )
             for state in self.stepped.states
@@ -92,8 +95,8 @@ class Chunks:
 
     def run(self, step: Callable[[Arrays], Arrays], inputs: Arrays, sizes: Any) -> Arrays:
         """The outputs of all chunks, joined along time; those without time of the last chunk."""
-        states, parts = self.zeros(sizes), list[Arrays]()
-        for chunk in self.cut(inputs):
+        states, parts = self.beginning(inputs, sizes), list[Arrays]()
+        for chunk in self.cut({n: a for n, a in inputs.items() if n not in states}):
             found = step({**chunk, **states})
             states = {state.input: found[state.output] for state in self.stepped.states}
             parts.append(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,12 +103,13 @@ class Elaborator:
         sizes = [self._size(size, (*path, "shape", i), scope) for i, size in enumerate(model.shape)]
         if any(size is None for size in sizes):
             return UNKNOWN
-        if model.shape[0] != "B":
+        if model.shape[0] != "B" and not _is_state(model.shape, sizes):
             scope.report(
                 Code.D401,
                 f"the first axis of an input is the batch, found {describe(model.shape[0])}",
                 (*path, "shape", 0),
-                help="write `shape: [B, ...]`",
+                help="write `shape: [B, ...]`; only states of recurrent layers are `[layers, B, "
+                "hidden]`",
             )
             return UNKNOWN
         dims = tuple(size for size in sizes if size is not None)
@@ -147,3 +148,8 @@ class Elaborator:
         }
         prev = next(iter(names.values())) if len(names) == 1 else None
         return Frame("network", "", scope, self.blocks, prev, names)
+
+
+def _is_state(shape: Sequence[Any], sizes: Sequence[Dim | None]) -> bool:
+    """Whether an input holds states of recurrent layers, [layers, B, hidden]."""
+    return len(shape) == 3 and isinstance(sizes[0], int) and shape[1] == "B"

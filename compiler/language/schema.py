@@ -67,7 +67,11 @@ class InputModel(Section):
 
     title: ClassVar[str] = "an input"
 
-    shape: list[Any] = Field(min_length=1, max_length=8, description="sizes, the batch `B` first")
+    shape: list[Any] = Field(
+        min_length=1,
+        max_length=8,
+        description="sizes, the batch `B` first; states of recurrent layers: [layers, B, hidden]",
+    )
     dtype: DTypeWord = Field(default="float32", description="the element type")
 
 

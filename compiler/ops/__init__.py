@@ -10,6 +10,7 @@ from . import generation as generation
 from . import global_pooling as global_pooling
 from . import layer_normalization as layer_normalization
 from . import linear as linear
+from . import luong_attention as luong_attention
 from . import merge as merge
 from . import normalization as normalization
 from . import padding as padding

@@ -158,15 +158,18 @@ class Recurrent(Op):
         lengths: Streamed | None = None,
         *states: Streamed | None,
     ) -> tuple[Streamed, ...]:
-        """The states behind a chunk are those that the next one begins with."""
+        """The states behind a chunk are those that the next one begins with.
+
+        An input of the network that is wired to a port of a state becomes that state.
+        """
         if self.bidirectional:
             raise unstreamable("needs the end of the sequence before its beginning")
         if lengths is not None:
             raise unstreamable(OF_WHOLE)
-        if any(states):
-            raise unstreamable("begins with a state that another layer gives")
         kind = x.value.type.with_shape((self.layers, x.value.type.shape[0], self.hidden))
-        before = [s.state(name, kind) for name in self.state_ports]
+        begins = states or (None,) * len(self.state_ports)
+        named = zip(self.state_ports, begins, strict=True)
+        before = [s.state(name, kind, begin) for name, begin in named]
         sequence, last, *behind = s.apply(self, x.value, None, *before)
         for name, value in zip(self.state_ports, behind, strict=True):
             s.keep(name, value)

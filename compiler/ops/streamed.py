@@ -60,8 +60,13 @@ class Streamer(Protocol):
     def add(self, name: str, op: Op, *inputs: Value | None) -> Value:
         """Apply an operator without tensors beside the layer."""
 
-    def state(self, name: str, kind: TensorType) -> Value:
-        """A state of the layer, as the chunk before left it; it begins as zeros."""
+    def state(self, name: str, kind: TensorType, begin: Streamed | None = None) -> Value:
+        """A state of the layer, as the chunk before left it.
+
+        begin: what it begins with, an input of the network that nothing else reads: the input
+            becomes the state. Zeros unless given.
+        Raises: Refusal: O503: `begin` is something else.
+        """
 
     def keep(self, name: str, value: Value) -> None:
         """What the state of this name is behind the chunk."""

@@ -11,21 +11,26 @@ from ..source import Span
 
 @dataclass(frozen=True)
 class State:
-    """What is carried from chunk to chunk: `output` of one is `input` of the next; first zeros."""
+    """What is carried from chunk to chunk: `output` of one is `input` of the next.
+
+    given: whether the input is one of the network's own, so that the caller says what it begins
+        with; else it begins as zeros.
+    """
 
     input: str
     output: str
     type: TensorType
+    given: bool = False
 
 
 @dataclass(frozen=True)
 class Stepped:
     """A network for one chunk.
 
-    graph: the network's inputs, where the size of time is the chunk's, at least 1, then the
-        states; its outputs, then the states behind the chunk. An output with an axis of time is
-        the chunk's part of the whole; one without is what the network gives for all steps so far.
-        The layers use the network's own tensors.
+    graph: the network's inputs that are no states, where the size of time is the chunk's, at least
+        1, then the states; its outputs, then the states behind the chunk. An output with an axis of
+        time is the chunk's part of the whole; one without is what the network gives for all steps
+        so far. The layers use the network's own tensors.
     counter: the state that counts the steps so far, where a layer needs that.
     longest: the most steps that all chunks together may have; None where any number may come.
     """

@@ -49,6 +49,28 @@ class Recorder:
         self._states[name] = State(given, self._fresh(f"{name}_next"), kind)
         return Value(given, kind)
 
+    def adopt(self, name: str, begin: Value) -> Value:
+        """An input of the network as a state of this name; its output is `<input>_next`.
+
+        Raises: Refusal: O503: it is no input, or something else reads it too.
+        """
+        if begin.name not in {value.name for value in self.network.inputs}:
+            raise unstreamable(
+                "begins with a state that another layer gives",
+                "wire it to an input of the network that nothing else reads",
+            )
+        if begin not in self._inputs or self._readers(begin) != 1:
+            raise unstreamable(f"begins with `{begin.name}`, which something else reads too")
+        self._inputs.remove(begin)
+        state = State(begin.name, self._fresh(f"{begin.name}_next"), begin.type, given=True)
+        self._states[name] = state
+        return begin
+
+    def _readers(self, value: Value) -> int:
+        """How many ports of layers and outputs of the network read a value."""
+        read = [given.name for node in self.network.nodes for given in node.reads()]
+        return [*read, *(v.name for v in self.network.outputs.values())].count(value.name)
+
     def keep(self, name: str, value: Value) -> None:
         assert value.type == self._states[name].type, f"{name}: {value}"
         self._behind[name] = value
@@ -132,8 +154,11 @@ class Stepper:
         (value,) = self._recorder.append(replace(made, span=self._node.span))
         return value
 
-    def state(self, name: str, kind: TensorType) -> Value:
-        return self._recorder.state(self._state_name(name), kind)
+    def state(self, name: str, kind: TensorType, begin: Streamed | None = None) -> Value:
+        path = self._state_name(name)
+        if begin is None:
+            return self._recorder.state(path, kind)
+        return self._recorder.adopt(path, begin.value)
 
     def keep(self, name: str, value: Value) -> None:
         self._recorder.keep(self._state_name(name), value)

@@ -12,10 +12,12 @@ import torch
 LENGTHS = np.array([7, 1, 4])
 FILLINGS = [1e30, np.inf, -np.inf, np.nan]
 KINDS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
-    "self": ("self_attention", {}, ("f32[B, T, 4]",)),
-    "causal": ("self_attention", {"causal": True}, ("f32[B, T, 4]",)),
-    "cross": ("cross_attention", {}, ("f32[B, S, 4]", "f32[B, T, 4]")),
-    "narrow": ("cross_attention", {}, ("f32[B, S, 4]", "f32[B, T, 3]")),
+    "self": ("self_attention", {"heads": 2}, ("f32[B, T, 4]",)),
+    "causal": ("self_attention", {"heads": 2, "causal": True}, ("f32[B, T, 4]",)),
+    "cross": ("cross_attention", {"heads": 2}, ("f32[B, S, 4]", "f32[B, T, 4]")),
+    "narrow": ("cross_attention", {"heads": 2}, ("f32[B, S, 4]", "f32[B, T, 3]")),
+    "dot": ("luong_attention", {"score": "dot"}, ("f32[B, S, 4]", "f32[B, T, 4]")),
+    "general": ("luong_attention", {}, ("f32[B, S, 4]", "f32[B, T, 4]")),
 }
 """Operator, arguments, and the types of its inputs; the lengths are those of the last one."""
 
@@ -25,7 +27,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 def lowered(lower: Lower, kind: str) -> Any:
     name, arguments, types = KINDS[kind]
-    return lower(name, {"heads": 2, **arguments}, *types, "i64[B]")
+    return lower(name, arguments, *types, "i64[B]")
 
 
 def given(kind: str, filling: float) -> tuple[np.ndarray, ...]:

@@ -78,6 +78,28 @@ def test_chunks_give_what_the_whole_gives(
     agree(chunks, inputs, whole, max(case.op.tolerance, 2e-6))
 
 
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_a_state_that_is_an_input_begins_with_it(kind: str, lower: Callable[..., Any]) -> None:
+    """Wrong beginnings would be noticed: zeros give something else."""
+    states = ["f32[1, B, 4]"] * (2 if kind == "lstm" else 1)
+    layer = lower(kind, {"hidden": 4}, "f32[B, T, 3]", None, *states)
+    weights = {f"net.{name}": t.numpy() for name, t in layer.module.state_dict().items()}
+    chunks = Chunks(layer.graph, Symbol("T"), layer.module, weights)
+    given = {state.input for state in chunks.stepped.states if state.given}
+    assert given == set(layer.names[1:])
+    rng = np.random.default_rng(0)
+    shapes = [(2, 7, 3), *[(1, 2, 4)] * len(states)]
+    inputs = {
+        name: rng.standard_normal(shape).astype(np.float32)
+        for name, shape in zip(layer.names, shapes, strict=True)
+    }
+    whole = dict(zip(layer.graph.outputs, layer.torch(*inputs.values()), strict=True))
+    agree(chunks, inputs, whole, 1e-5)
+    zeros = {name: a if name not in given else np.zeros_like(a) for name, a in inputs.items()}
+    with pytest.raises(AssertionError):
+        agree(chunks, zeros, whole, 1e-3)
+
+
 def test_a_wrong_axis_would_be_noticed() -> None:
     """The comparison tells a whole from one whose chunks were exchanged."""
     case, time = next(item for item in streamable() if item[0].op.name == "gru")

@@ -264,7 +264,11 @@ def test_a_step_can_run_in_a_loop() -> None:
     verify(program)
     inputs = inputs_of(chunks, 2, 6)
     model = proto_of(*run_passes(program, chunks.weights)).SerializeToString()
-    feeds = {"count": np.array(6), "table": inputs["ids"].T[:, :, None], **chunks.zeros({"B": 2})}
+    feeds = {
+        "count": np.array(6),
+        "table": inputs["ids"].T[:, :, None],
+        **chunks.beginning({}, {"B": 2}),
+    }
     expected = whole_of(chunks, inputs)["logits"]
     found = run_proto(model, feeds)["logits"]
     assert np.abs(found[:, :, 0].transpose(1, 0, 2) - expected).max() < 1e-5
@@ -285,7 +289,7 @@ def module_of(program: Graph, chunks: Chunks) -> torch.nn.Module:
 def test_a_place_beyond_the_cache_is_an_error() -> None:
     chunks = chunks_of(TRANSFORMER.replace("position_embedding: 16", "identity: {}"))
     for step, kinds in ((chunks.in_torch, IndexError), (chunks.in_onnx, Exception)):
-        states = chunks.zeros({"B": 1})
+        states = chunks.beginning({}, {"B": 1})
         states["steps_seen"] = np.array(15)
         with pytest.raises(kinds, match=r"(?i)ind(ex|ices)"):
             step({"ids": np.zeros((1, 2), np.int64), **states})
@@ -360,6 +364,22 @@ def test_layers_whose_weights_are_tied_are_refused_where_they_need_their_own() -
 def test_a_state_that_another_layer_gives_is_refused() -> None:
     found = obstacles("{id: a, gru: 4}, {id: b, from: {x: a.sequence, hidden: a.hidden}, gru: 4}")
     assert found == {"b": "begins with a state that another layer gives"}
+
+
+def test_an_input_that_something_else_reads_is_no_state() -> None:
+    """Of two layers that begin with one input, each would need it for itself."""
+    b, time = GraphBuilder("net"), Poly.of(Symbol("T"))
+    x = b.input("x", TensorType(DType.F32, (Poly.of(Symbol("B")), time, 4)))
+    begin = b.input("begin", TensorType(DType.F32, (1, Poly.of(Symbol("B")), 4)))
+    first, *_ = b.add_n("first", op("gru", hidden=4), x, None, begin)
+    second, *_ = b.add_n("second", op("gru", hidden=4), first, None, begin)
+    with pytest.raises(NotStreamable) as refused:
+        stream_network(b.graph(y=second), Symbol("T"))
+    reason = "begins with `begin`, which something else reads too"
+    assert [(o.name, o.reason) for o in refused.value.obstacles] == [
+        ("first", reason),
+        ("second", reason),
+    ]
 
 
 def test_an_argument_that_depends_on_the_length_is_refused() -> None:
