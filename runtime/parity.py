@@ -19,7 +19,7 @@ from ..compiler.ir.dims import evaluate
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.objectives.fields import Field
 from ..compiler.ops.rescale import Rescale
-from .draws import Draws, draws
+from .draws import Judge, draws
 from .input_checks import numpy_dtype
 from .session import make_session
 from .signature import WORDS, size_grid
@@ -56,14 +56,14 @@ def compare_program(
     model: Path,
     run_torch: RunTorch,
     fields: Mapping[str, Field],
-    judge: Draws | None = None,
+    judge: Judge | None = None,
 ) -> list[Comparison]:
     """Run a program both ways over the grid of its sizes.
 
     Args:
         model: the ONNX file. run_torch: inputs by name -> outputs by name.
         fields: which values the inputs of these names may take.
-        judge: looks at tokens that were drawn differently.
+        judge: looks at tokens that were chosen differently.
     """
     session, units = make_session(model, "cpu"), raw_units(graph)
     generator = np.random.Generator(np.random.PCG64(SEED))

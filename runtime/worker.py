@@ -183,7 +183,7 @@ class Worker:
 
     def _backward(self, piece: Piece, share: Shares, numbers: Numbers, *, last: bool) -> Losses:
         if share:  # each loss has a weight of its own, which the sum of them has then
-            numbers = {n: value * share.get(n, piece.weight) for n, value in numbers.items()}
+            numbers = {n: v * share[n] if n in share else v for n, v in numbers.items()}
         weight = 1.0 if share else piece.weight
         with autocast(self._plan.precision, self._device):
             losses: Losses = self._module(piece.batch.raw, piece.batch.values, numbers)

@@ -81,6 +81,9 @@ class Case:
     def inputs(self, sizes: dict[str, int]) -> Arrays:
         """Random ones. Of those with lengths, a sample has the full one and another has 1."""
         arrays = sample_inputs(self.graph, sizes, self.fields, np.random.default_rng(0))
+        counts = {field.lengths for field in self.fields.values() if field.lengths}
+        for alone in (counts & arrays.keys()) - {ends for _, ends in self.ragged()}:
+            arrays[alone] = np.ones_like(arrays[alone])  # another network reads what they count
         for name, ends in self.ragged():
             arrays[ends][:2] = arrays[name].shape[1], 1
         return arrays

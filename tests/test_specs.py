@@ -78,6 +78,7 @@ def shortened(text: str) -> str:
     text = re.sub(r"(?m)^  batch: \d+$", f"  batch: {BATCH}", text)
     text = re.sub(r"(?m)^  (epochs|steps): \d+$", f"  steps: {STEPS}", text)
     text = re.sub(r"adding: {", f"adding: {{samples: {SAMPLES}, test_samples: {SAMPLES}, ", text)
+    text = re.sub(r"samples: \d{4,}", f"samples: {SAMPLES}", text)
     text = re.sub(r"dataset: \w+", "path: series.csv", text)
     text = re.sub(r"warmup: \d+", "warmup: 1", text)
     # Batch norm over two samples makes gradients a thousand times too large.

@@ -66,6 +66,7 @@ PARAMETERS = {
     ("resnet18", None): 11_689_512,
     ("resnet34", None): 21_797_672,
     ("resnet50", None): 25_557_032,
+    ("seq2seq_reverse", None): 51_597,
     ("tcn_classifier", None): 28_458,
     ("transformer_char", None): 375_020,
     ("unet", None): 31_030_658,

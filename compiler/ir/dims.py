@@ -237,6 +237,14 @@ def symbols(dim: Dim) -> set[Symbol]:
     return found
 
 
+def symbol_of(dim: object) -> Symbol | None:
+    """The symbol that a size is, if it is nothing else."""
+    if not isinstance(dim, Poly) or len(symbols(dim)) != 1:
+        return None
+    (symbol,) = symbols(dim)
+    return symbol if dim == Poly.of(symbol) else None
+
+
 def substitute(dim: Dim, values: Callable[[Symbol], Dim]) -> Dim:
     """Replace every symbol by what `values` gives for it."""
     total: Dim = 0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..diagnostics import Code, Diagnostic
 from ..ir.dims import Dim
 from ..ir.graph import Graph, Node, Value
 from ..ir.proofs import equal
+from ..objectives.seq2seq import Seq2Seq
 from ..objectives.supervised import Supervised
 from ..ops.attention import CrossAttention, SelfAttention
 from ..ops.base import Op
 from ..ops.global_pooling import GlobalAvgPool, GlobalPooling
+from ..ops.luong_attention import LuongAttention
 from ..ops.recurrent import Recurrent
 from ..ops.reduce import Max, Mean
 from ..ops.slicing import Select
@@ -24,8 +26,9 @@ def padding_as_data(context: LintContext) -> Iterator[Diagnostic]:
 
     What it does: follows data fields with `lengths` through the network, and finds layers that mix
     their steps without knowing the lengths: those whose port `lengths` is not wired, such as `gru`,
-    `self_attention` and `masked_mean`, and `mean`, `max`, `select: -1`, `global_avg_pool` and
-    `global_max_pool` over the steps. Layers that only look back are left out, since no real step
+    `self_attention`, `masked_mean` and a decoder's `luong_attention` to what an encoder made of
+    them, and `mean`, `max`, `select: -1`, `global_avg_pool` and `global_max_pool` over the steps.
+    Layers that only look back are left out, since no real step
     sees padding there: `self_attention` with `causal`, and recurrent layers in one direction of
     which the sequence alone is read.
 
@@ -44,19 +47,9 @@ def padding_as_data(context: LintContext) -> Iterator[Diagnostic]:
         - {id: rnn, from: {lengths: n}, gru: 32}
         - {from: {x: rnn.sequence, lengths: n}, masked_mean: {}}
     """
-    objective = context.objective
-    if not isinstance(objective, Supervised):
-        return
-    graph = context.graphs[objective.network.network]
-    bound = objective.inputs(graph)
-    ports = {field: port for port, field in bound.items()}
     found: dict[Node, Padded] = {}
-    for value in graph.inputs:
-        name = bound[value.name]
-        lengths = context.fields[name].lengths
-        if lengths in ports:
-            padded = Padded(name, ports[lengths], value.type.shape[1])
-            found |= dict.fromkeys(_mixing(graph, value, padded.steps), padded)
+    for graph, value, padded in _inputs(context):
+        found |= dict.fromkeys(_mixing(graph, value, padded.steps), padded)
     for span, nodes in context.sites.items():
         node = next((node for node in nodes if node in found), None)
         if node is not None:
@@ -76,6 +69,48 @@ class Padded:
     field: str
     lengths: str
     steps: Dim
+
+
+def _inputs(context: LintContext) -> Iterator[tuple[Graph, Value, Padded]]:
+    """The padded inputs of networks."""
+    objective, graphs = context.objective, context.graphs
+    if isinstance(objective, Supervised):
+        graph = graphs[objective.network.network]
+        yield from _fields(graph, objective.inputs(graph), context)
+    if isinstance(objective, Seq2Seq):
+        encoder = graphs[objective.encoder.network]
+        read = list(_fields(encoder, objective.encoder_fields(graphs), context))
+        yield from read
+        yield from _encoded(objective, [padded for _, _, padded in read], context)
+
+
+def _fields(
+    graph: Graph, bound: Mapping[str, str], context: LintContext
+) -> Iterator[tuple[Graph, Value, Padded]]:
+    """Inputs that read padded fields, of a network that reads their lengths. bound: to a field."""
+    ports = {field: port for port, field in bound.items()}
+    for value in graph.inputs:
+        lengths = context.fields[bound[value.name]].lengths
+        if lengths in ports:
+            yield graph, value, Padded(bound[value.name], ports[lengths], value.type.shape[1])
+
+
+def _encoded(
+    objective: Seq2Seq, read: Sequence[Padded], context: LintContext
+) -> Iterator[tuple[Graph, Value, Padded]]:
+    """Inputs of the decoder that the encoder gives, with the steps of what it read."""
+    sources = objective.decoder_sources(context.graphs)
+    encoder = context.graphs[objective.encoder.network]
+    ports = {name: port for port, name in sources.items()}
+    graph = context.graphs[objective.decoder.network]
+    for value in graph.inputs:
+        output = objective.encoded(sources[value.name])
+        for padded in read if output is not None and value.type.rank > 1 else ():
+            made = encoder.outputs[output or ""].type
+            if equal(made.shape[1], padded.steps) is True:
+                lengths = context.fields[padded.field].lengths or ""
+                steps = value.type.shape[1]
+                yield graph, value, Padded(padded.field, ports.get(lengths, lengths), steps)
 
 
 def _mixing(graph: Graph, start: Value, steps: Dim) -> Iterator[Node]:
@@ -118,7 +153,7 @@ def _ignores_lengths(node: Node, value: Value) -> bool:
     if not isinstance(node.op, Op):
         return False
     given = {port.name: v for port, v in zip(node.op.ports, node.inputs, strict=False)}
-    counted = given.get("context" if isinstance(node.op, CrossAttention) else "x")
+    counted = given.get("context" if isinstance(node.op, CrossAttention | LuongAttention) else "x")
     return counted == value and "lengths" in given and given["lengths"] is None
 
 

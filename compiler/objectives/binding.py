@@ -151,7 +151,7 @@ def _report_misfit(
     raw = field.raw_type(context.dims)
     after = f" (stored as {raw})" if raw != given else ""
     context.misfit(
-        f"input `{port.name}` of the network expects {port.type}, found the field `{name}` of "
+        f"input `{port.name}` of the network expects {port.type}, found {_what(name)} `{name}` of "
         f"type {given}{after}",
         path,
         _next_step(port.type, given, name),
@@ -159,7 +159,14 @@ def _report_misfit(
     )
 
 
+def _what(name: str) -> str:
+    """What feeds an input: a data field, or `network.output`."""
+    return "the output" if "." in name else "the field"
+
+
 def _next_step(wanted: TensorType, given: TensorType, name: str) -> str:
+    if "." in name:
+        return "make the input's `shape` that of the output"
     if wanted.dtype.is_float and not given.dtype.is_float and wanted.rank == given.rank:
         return (
             f"add `scale: [0, 1]` or `normalize` to the field `{name}`: it turns {given.dtype} "

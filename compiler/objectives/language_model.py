@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field as Setting
 
 from ..diagnostics import Code
-from ..ir.dims import Poly, Symbol, symbols
+from ..ir.dims import Symbol, symbol_of
 from ..ir.graph import Graph
 from ..ir.shapes import TensorType
 from ..ops.generation import NO_TOKEN
@@ -153,7 +153,7 @@ class LanguageModel(Objective):
         """Whether the network has one input, of tokens along a symbolic size."""
         types = [value.type for value in graph.inputs]
         fits = len(types) == 1 and types[0].dtype in INTEGERS and types[0].rank == 2
-        if not fits or _symbol(types[0].shape[1]) is None:
+        if not fits or symbol_of(types[0].shape[1]) is None:
             found = ", ".join(map(str, graph.inputs)) or "none"
             context.misfit(
                 f"{self.title} expects a network with one input, tokens i64[B, T] of any number of "
@@ -357,16 +357,8 @@ class LanguageModel(Objective):
         return count
 
 
-def _symbol(dim: object) -> Symbol | None:
-    """The symbol that a size is, if it is nothing else."""
-    if not isinstance(dim, Poly) or len(symbols(dim)) != 1:
-        return None
-    (symbol,) = symbols(dim)
-    return symbol if dim == Poly.of(symbol) else None
-
-
 def _length(graph: Graph) -> Symbol:
     """The size along which the network reads."""
-    symbol = _symbol(graph.inputs[0].type.shape[1])
+    symbol = symbol_of(graph.inputs[0].type.shape[1])
     assert symbol
     return symbol

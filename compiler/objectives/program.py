@@ -50,6 +50,18 @@ class ProgramBuilder:
             return raw
         return self._add(f"{name}_input", _rescale(field, field.affine()), raw)
 
+    def open_field(self, name: str, like: Value) -> Value:
+        """What a network's input `like` reads of a field, with its sizes as open as they are there.
+
+        The program takes the field raw and transforms it.
+        """
+        field = self._context.fields[name]
+        raw = Value(name, TensorType(field.element_type, like.type.shape))
+        self._inputs.append(raw)
+        if not field.is_converted:
+            return raw
+        return self._add(f"{name}_input", _rescale(field, field.affine()), raw)
+
     def input(self, name: str, kind: TensorType) -> Value:
         """An input that is no data field; the name must be free."""
         value = Value(name, kind)
@@ -87,10 +99,17 @@ class ProgramBuilder:
         """Network numbers in the raw units of a field."""
         return self._add(name, _rescale(field, field.inverse()), x)
 
+    def apply(self, name: str, op: Operator, *inputs: Value) -> tuple[Value, ...]:
+        """Apply an operator without tensors; several outputs are named `name.port`."""
+        path, ports = fresh(name, self._taken), op.output_ports()
+        types = op.inferred(tuple(value.type for value in inputs))
+        names = [path] if len(types) == 1 else [f"{path}.{port}" for port in ports]
+        made = tuple(Value(n, kind) for n, kind in zip(names, types, strict=True))
+        self._nodes.append(Node(path, op, inputs, made))
+        return made
+
     def _add(self, name: str, op: Operator, x: Value) -> Value:
-        path = fresh(name, self._taken)
-        result = Value(path, op.inferred((x.type,))[0])
-        self._nodes.append(Node(path, op, (x,), (result,)))
+        (result,) = self.apply(name, op, x)
         return result
 
     def graph(self, outputs: Mapping[str, Value], time: str = "") -> Graph:

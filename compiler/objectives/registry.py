@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .base import Objective
 from .language_model import LanguageModel
+from .seq2seq import Seq2Seq
 from .supervised import Supervised
 
-OBJECTIVES: dict[str, type[Objective]] = {cls.name: cls for cls in (Supervised, LanguageModel)}
+OBJECTIVES: dict[str, type[Objective]] = {
+    cls.name: cls for cls in (Supervised, LanguageModel, Seq2Seq)
+}

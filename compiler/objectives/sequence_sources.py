@@ -22,13 +22,12 @@ COPIED, LETTERS = 10, 8
 LARGEST_SEED = 2**63 - 1
 
 
-class Task(Source):
+class Drawn(Source):
     """A task whose samples are drawn from a seed: the same seed, the same samples.
 
     Training and test samples are drawn apart.
     """
 
-    length: int = Setting(default=100, ge=2, le=1_000_000, description="T, the steps of a sample.")
     samples: int = Setting(default=50_000, ge=2, le=10**9, description="How many train.")
     test_samples: int = Setting(default=10_000, ge=1, le=10**9, description="How many test.")
     seed: int = Setting(default=0, ge=0, le=LARGEST_SEED, description="What they are drawn from.")
@@ -36,6 +35,12 @@ class Task(Source):
     @property
     def has_test(self) -> bool:
         return True
+
+
+class Task(Drawn):
+    """A task with samples of one length."""
+
+    length: int = Setting(default=100, ge=2, le=1_000_000, description="T, the steps of a sample.")
 
 
 class Adding(Task):
@@ -109,6 +114,48 @@ class Brackets(Task):
             "n": Field(shape=["B"], dtype="int64"),
             "tags": Field(shape=shape, dtype="int64", classes=TAGS, lengths="n"),
         }
+
+
+FIRST_SYMBOL = 3
+"""The first token of `reverse` that is a symbol: 0 pads, 1 begins an answer and 2 ends it."""
+
+
+class Reverse(Drawn):
+    """Say a sequence backwards: a task for `seq2seq`, where nothing but the order is to be learnt.
+
+    The tokens 3 to symbols + 2 are the symbols; a sample has from `shortest` to `longest` of them,
+    any number equally often, each drawn evenly. 0 is padding, and 1 and 2 are left for the
+    objective's `begin` and `end`, which no sample holds.
+
+    Fields: `source` and `target`, int64 [B, longest], below symbols + 3, padded with 0;
+    `source_lengths` and `target_lengths`, int64 [B].
+    """
+
+    name: ClassVar[str] = "reverse"
+    title: ClassVar[str] = "the source `reverse`"
+
+    symbols: int = Setting(default=10, ge=2, le=100_000, description="How many symbols there are.")
+    shortest: int = Setting(default=1, ge=1, le=100_000, description="The fewest of a sample.")
+    longest: int = Setting(default=10, ge=1, le=100_000, description="The most of a sample.")
+
+    def known_fields(self) -> dict[str, Field]:
+        tokens, lengths = ["B", self.longest], Field(shape=["B"], dtype="int64")
+        below, fields = self.symbols + FIRST_SYMBOL, dict[str, Field]()
+        for name in ("source", "target"):
+            of = f"{name}_lengths"
+            fields[name] = Field(shape=tokens, dtype="int64", below=below, lengths=of)
+            fields[of] = lengths
+        return fields
+
+    def problems(self, fields: list[str]) -> Iterator[Problem]:
+        if self.shortest > self.longest:
+            yield Problem(
+                Code.O502,
+                f"`shortest` expects at most the {self.longest} symbols of `longest`, found "
+                f"{self.shortest}",
+                ("shortest",),
+                help="lower it, or raise `longest`",
+            )
 
 
 IMAGE_AXES = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .array_sources import Digits, Idx, Npy, Npz
 from .image_sources import ImageFolder
-from .sequence_sources import Adding, Brackets, CopyMemory, SequentialImage
+from .sequence_sources import Adding, Brackets, CopyMemory, Reverse, SequentialImage
 from .series_source import Series
 from .source import Source
 from .table_sources import Csv, Parquet
@@ -22,6 +22,7 @@ __all__ = [
     "Npy",
     "Npz",
     "Parquet",
+    "Reverse",
     "SequentialImage",
     "Series",
     "Source",
@@ -44,5 +45,6 @@ SOURCES: dict[str, type[Source]] = {
         Adding,
         CopyMemory,
         Brackets,
+        Reverse,
     )
 }

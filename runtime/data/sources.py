@@ -19,6 +19,7 @@ from ...compiler.objectives.sources import (
     Npy,
     Npz,
     Parquet,
+    Reverse,
     SequentialImage,
     Series,
     Source,
@@ -35,7 +36,7 @@ from .raw import RawData
 from .sequences import read_sequential_image
 from .series import read_series
 from .tables import read_table
-from .tasks import adding, brackets, copy_memory, draw_task
+from .tasks import adding, brackets, copy_memory, draw_task, reverse
 from .text import read_text
 
 Fields = Mapping[str, Field]
@@ -69,15 +70,19 @@ def _digits(source: Any, fields: Fields, folder: Path) -> RawData:
 
 
 def _adding(source: Any, fields: Fields, folder: Path) -> RawData:
-    return draw_task(source, adding)
+    return draw_task(source, lambda rng, count: adding(rng, count, source.length))
 
 
 def _copy_memory(source: Any, fields: Fields, folder: Path) -> RawData:
-    return draw_task(source, copy_memory)
+    return draw_task(source, lambda rng, count: copy_memory(rng, count, source.length))
+
+
+def _reverse(source: Any, fields: Fields, folder: Path) -> RawData:
+    return draw_task(source, lambda rng, count: reverse(rng, count, source))
 
 
 def _brackets(source: Any, fields: Fields, folder: Path) -> RawData:
-    return draw_task(source, brackets)
+    return draw_task(source, lambda rng, count: brackets(rng, count, source.length))
 
 
 def _sequential_image(source: Any, fields: Fields, folder: Path) -> RawData:
@@ -147,4 +152,5 @@ _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     Adding: _adding,
     CopyMemory: _copy_memory,
     Brackets: _brackets,
+    Reverse: _reverse,
 }

@@ -11,29 +11,31 @@ from numpy.typing import NDArray
 from ...compiler.objectives.sequence_sources import (
     CLOSE,
     COPIED,
+    FIRST_SYMBOL,
     LETTERS,
     OPEN,
     TAGS,
     TOKENS,
-    Task,
+    Drawn,
+    Reverse,
 )
 from .columns import Column, as_columns
 from .padded import RaggedColumn
 from .raw import RawData
 
 Arrays = dict[str, NDArray[Any]]
-Draw = Callable[[np.random.Generator, int, int], Arrays]
-"""(generator, samples, length) -> the fields."""
+Draw = Callable[[np.random.Generator, int], Arrays]
+"""(generator, samples) -> the fields."""
 
 TRAIN, TEST = 0, 1
 """The streams that both parts are drawn from."""
 
 
-def draw_task(settings: Task, draw: Draw) -> RawData:
+def draw_task(settings: Drawn, draw: Draw) -> RawData:
     """The samples of both parts."""
     counts = {TRAIN: settings.samples, TEST: settings.test_samples}
     parts = {
-        part: draw(np.random.default_rng([settings.seed, part]), count, settings.length)
+        part: draw(np.random.default_rng([settings.seed, part]), count)
         for part, count in counts.items()
     }
     return RawData(_columns(parts[TRAIN]), _columns(parts[TEST]))
@@ -107,3 +109,21 @@ def _waiting(tokens: NDArray[np.int64], begins: int, ends: int) -> NDArray[np.in
         token = tokens[:, step]
         count = np.maximum(count + (token == begins) - (token == ends), 0)
     return found
+
+
+def reverse(rng: np.random.Generator, samples: int, settings: Reverse) -> Arrays:
+    """`source` and `target`, i64[N, longest], and their lengths, i64[N]: see the settings."""
+    lengths = rng.integers(settings.shortest, settings.longest + 1, samples)
+    symbols = (FIRST_SYMBOL, FIRST_SYMBOL + settings.symbols)
+    drawn = rng.integers(*symbols, (samples, settings.longest))
+    steps = np.arange(settings.longest)
+    real = steps < lengths[:, None]
+    source = np.where(real, drawn, 0)
+    backwards = np.where(real, lengths[:, None] - 1 - steps, steps)
+    target = np.take_along_axis(source, backwards, axis=1)
+    return {
+        "source": source,
+        "source_lengths": lengths,
+        "target": target,
+        "target_lengths": lengths.copy(),
+    }

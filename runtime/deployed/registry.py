@@ -9,7 +9,7 @@ from ...compiler.driver import Compilation
 from ..data.dataset import Dataset, Part
 from ..opening import objective_of
 from ..session import Bundle
-from . import language_model, supervised
+from . import language_model, seq2seq, supervised
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Deployed:
 DEPLOYED = {
     "supervised": Deployed(supervised.figures, supervised.demonstrate),
     "language_model": Deployed(language_model.figures, language_model.demonstrate),
+    "seq2seq": Deployed(seq2seq.figures, seq2seq.demonstrate),
 }
 """By the name of the objective."""
 

@@ -14,6 +14,7 @@ from ..opening import objective_of, pairs_of
 from ..planning.layout import arrange
 from .base import Objective
 from .language_model import LanguageModel
+from .seq2seq import Seq2Seq
 from .supervised import Supervised
 
 Maker = Callable[[Any, Compilation, Mapping[str, nn.Module], torch.device, int], Objective]
@@ -29,7 +30,11 @@ def _supervised(
     return Supervised(settings, compilation.graphs, networks, device, pairs_of(compilation))
 
 
-MAKERS: dict[str, Maker] = {"supervised": _supervised, "language_model": LanguageModel}
+MAKERS: dict[str, Maker] = {
+    "supervised": _supervised,
+    "language_model": LanguageModel,
+    "seq2seq": Seq2Seq,
+}
 """By the name of the objective."""
 
 

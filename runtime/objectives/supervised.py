@@ -94,9 +94,13 @@ class Judge:
         return {"loss": torch.stack(parts).sum(), **values}
 
     def masses(self, batch: Batch) -> Masses:
-        """How much counts in each term, by its title; without those where samples count alike."""
+        """How much counts in each term, by its title; nothing where samples count alike in all."""
         found = {term.title: term.mass(batch) for term in self._terms}
-        return {title: mass for title, mass in found.items() if mass is not None}
+        known = [mass for mass in found.values() if mass is not None]
+        if not known:
+            return {}
+        alike = torch.full_like(known[0], batch.size)
+        return {title: alike if mass is None else mass for title, mass in found.items()}
 
 
 def _weighted(value: Tensor, weight: Number) -> Tensor:

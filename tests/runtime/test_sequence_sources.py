@@ -15,6 +15,7 @@ from netwright.compiler.objectives.sequence_sources import (
     Adding,
     Brackets,
     CopyMemory,
+    Reverse,
     SequentialImage,
 )
 from netwright.runtime.data.digits import read_digits
@@ -159,3 +160,19 @@ def test_neither_side_of_a_bracket_tells_its_tag() -> None:
     assert same_before[:, 1:3].tolist() == [[2, 1], [3, 0]]
     same_behind = tags_of(np.array([[0, 6, 1, 5], [7, 6, 1, 5]]))
     assert same_behind[:, 1:3].tolist() == [[1, 2], [0, 3]]
+
+
+def test_reverse_says_each_sequence_backwards() -> None:
+    source = Reverse(symbols=4, shortest=2, longest=6, samples=500, test_samples=50, seed=1)
+    train, test = arrays(source)
+    assert set(np.unique(train["source_lengths"])) == {2, 3, 4, 5, 6}
+    for part in (train, test):
+        for row, length in enumerate(part["source_lengths"]):
+            said, answer = part["source"][row], part["target"][row]
+            assert set(said[:length]) <= {3, 4, 5, 6}
+            assert answer[:length].tolist() == said[:length][::-1].tolist()
+            assert not said[length:].any()
+            assert not answer[length:].any()
+        assert (part["target_lengths"] == part["source_lengths"]).all()
+    assert test["source"].shape == (50, 6)
+    assert (train["source"][:50] != test["source"]).any()
