@@ -58,3 +58,9 @@ class Vocabulary:
     def _shown(self) -> str:
         known = [c for c in self.characters or () if c != UNKNOWN]
         return f"{len(known)}: {''.join(c if c.isprintable() else repr(c)[1:-1] for c in known)}"
+
+
+def in_words(tokens: Iterable[int], names: Sequence[str] | None) -> str:
+    """Tokens as people read them, with spaces between: by their names, where they have some."""
+    known = names or ()
+    return " ".join(known[token] if token < len(known) else str(token) for token in tokens)

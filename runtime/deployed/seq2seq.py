@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from ...compiler.driver import Compilation
-from ...compiler.objectives.fields import Field
 from ...compiler.objectives.seq2seq import Seq2Seq
 from ..data.batches import Batches
 from ..data.dataset import Dataset, Part
@@ -16,6 +15,7 @@ from ..data.homes import choose_home
 from ..objectives.seq2seq import ANSWERS, AnswerMeter, Answers
 from ..opening import objective_of
 from ..session import Bundle
+from ..spoken import in_words
 
 CPU = torch.device("cpu")
 
@@ -57,14 +57,9 @@ def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> I
     assert field.lengths
     for row in first:
         answer = [int(token) for token in tokens[row, : lengths[row]] if token != settings.end]
-        true = samples[settings.target][row, : samples[field.lengths][row]].tolist()
-        yield (f"translated by the ONNX file: {said(answer, field)} (true: {said(true, field)})")
-
-
-def said(tokens: Sequence[int], field: Field) -> str:
-    """Tokens as people read them: by the names of their classes, where they have some."""
-    names = field.classes or []
-    return " ".join(names[t] if t < len(names) else str(t) for t in tokens)
+        wanted = samples[settings.target][row, : samples[field.lengths][row]].tolist()
+        said, true = (in_words(each, field.classes) for each in (answer, wanted))
+        yield (f"translated by the ONNX file: {said} (true: {true})")
 
 
 def _settings(compilation: Compilation) -> Seq2Seq:

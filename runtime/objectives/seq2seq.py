@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import closing
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...compiler.backends.torch_source import generate
@@ -17,11 +20,13 @@ from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.seq2seq import Seq2Seq as Settings
 from ...compiler.objectives.translation import step_program
 from ...compiler.ops.generation import NO_TOKEN
-from ..data.batches import Batch
+from ..data.batches import Batch, Batches
+from ..data.dataset import Dataset, Part
+from ..data.homes import choose_home
 from ..distributed.world import ALONE, World
 from ..generated import build_program
 from ..numbers import Number
-from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Outputs, Turn
+from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Objective, Outputs, Turn
 from .language_model import DTYPES
 
 FORCING = "teacher_forcing"
@@ -32,6 +37,10 @@ WEIGHT = "cross_entropy"
 
 ANSWERS = "translate.tokens"
 """Among the outputs, what `translate` answers; no output of a network has a dot in its name."""
+
+
+ROWS = 64
+"""How many samples are answered at once, to be read by people."""
 
 
 class Seq2Seq:
@@ -265,3 +274,23 @@ def are_exact(answers: Tensor, wanted: Tensor) -> Tensor:
     size = max(answers.shape[1], wanted.shape[1])
     both = (F.pad(x, (0, size - x.shape[1]), value=NO_TOKEN) for x in (answers, wanted))
     return torch.eq(*both).all(1)
+
+
+def answered(
+    objective: Objective, dataset: Dataset, part: Part, device: torch.device, count: int
+) -> NDArray[np.int64]:
+    """What networks answer to the first samples of a part: tokens i64[count, N], -1 behind ends.
+
+    objective: of this kind, with its networks in evaluation mode.
+    """
+    columns = dataset.parts[part]
+    home = choose_home(columns, device)
+    batches = Batches(columns, dataset.fields, device, torch.contiguous_format, home=home)
+    found: list[Tensor] = []
+    with torch.inference_mode(), closing(batches):
+        for batch in batches.in_order(min(count, ROWS)):
+            found.append(objective.outputs(batch)[ANSWERS].cpu())
+            if sum(map(len, found)) >= count:
+                break
+    tokens: NDArray[np.int64] = torch.cat(found)[:count].numpy()
+    return tokens

@@ -15,10 +15,12 @@ from .record import environment, plan, spec_text
 from .section import LeftOut, Piece, Pieces
 from .subject import Subject
 from .supervised import supervised
+from .translations import translations
 
 OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {
     "supervised": supervised,
     "language_model": language_model,
+    "seq2seq": translations,
 }
 """Objective -> its sections: how well what was trained does what it is for."""
 

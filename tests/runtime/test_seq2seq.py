@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from netwright.runtime.export import export_run
 from netwright.runtime.objectives.registry import bind
 from netwright.runtime.objectives.seq2seq import ANSWERS, WEIGHT, Seq2Seq, are_exact
 from netwright.runtime.opening import open_run
+from netwright.runtime.report.write import write_report
 from netwright.runtime.session import Bundle, load, make_session
 from netwright.runtime.torch_programs import torch_programs
 from netwright.runtime.train import TrainResult, train
 from netwright.runtime.weights import for_onnx
 
+from .pages import Page
 from .test_train import stop_at
 
 SPEC = """\
@@ -406,3 +409,35 @@ def test_what_is_measured_includes_its_own_answers(finished: TrainResult) -> Non
     assert outputs[ANSWERS].shape == (3, 5)
     assert outputs["logits"].shape == (3, 5, 6)
     assert objective.samples(1) == []
+
+
+def test_the_page_shows_answers_wrong_ones_first(tmp_path: Path) -> None:
+    half = SPEC.replace("epochs: 12", "epochs: 4")
+    result = train(compiled(half), output=tmp_path / "run", device="cpu")
+    shown = Page(write_report(result.folder).path.read_text(encoding="utf-8")).section("answers")
+    right = round(result.metrics["test"]["exact"] * 96)
+    assert 0 < right < 96, "the test needs both kinds"
+    assert (
+        f"{right} of the first 96 test samples are right as a whole; wrong ones first" in shown.text
+    )
+    rows = re.findall(
+        r"<tr><th[^>]*>([\d ]+)</th><td>([\d ]+)</td><td>(.*?)</td></tr>", shown.content
+    )
+    assert len(rows) == 20
+    marks = [said.startswith("<b>") for _, _, said in rows]
+    assert marks == sorted(marks)
+    assert marks.count(False) == min(20, 96 - right)
+    for source, truth, said in rows:
+        assert truth.split() == source.split()[::-1]
+        assert (re.sub("</?b>", "", said) == truth) == said.startswith("<b>")
+
+
+def test_a_page_without_samples_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "LOOK_STEPS", 1)
+    stopped = train(
+        compiled(SPEC.replace("  split: {validation: 0.1}\n", "")),
+        output=tmp_path / "run",
+        observer=stop_at(4),
+    )
+    text = Page(write_report(stopped.folder).path.read_text(encoding="utf-8")).text
+    assert "the run was not finished, and only a finished one looks at its test samples" in text
