@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..compiler.driver import Compilation
 from ..compiler.objectives.fields import Field
 from ..compiler.objectives.parameter_checks import late_problems
 from ..compiler.objectives.run_length import late_length_problems
+from ..compiler.objectives.seq2seq import Seq2Seq
 from ..compiler.objectives.training import Training
 from .data.columns import Column, SubsetColumn
 from .data.dataset import Dataset
@@ -31,6 +33,7 @@ def advice(compilation: Compilation, dataset: Dataset) -> Iterator[str]:
     yield from _batch(training, samples)
     for name in _inputs(compilation):
         yield from _far_from_zero(name, dataset.fields[name], dataset.parts["train"][name])
+    yield from _marked(compilation, dataset)
 
 
 def _length(training: Training, samples: int) -> Iterator[str]:
@@ -69,10 +72,32 @@ def _far_from_zero(name: str, field: Field, column: Column) -> Iterator[str]:
         )
 
 
+def _marked(compilation: Compilation, dataset: Dataset) -> Iterator[str]:
+    """Answers that hold the marks of beginning and end, which the objective adds by itself."""
+    settings = objective_of(compilation)
+    if not isinstance(settings, Seq2Seq):
+        return
+    columns, lengths = dataset.parts["train"], dataset.fields[settings.target].lengths or ""
+    looked_at = _indices(columns[settings.target])
+    target = columns[settings.target].take(looked_at)
+    real = np.arange(target.shape[1]) < columns[lengths].take(looked_at)[:, None]
+    for key, token in (("begin", settings.begin), ("end", settings.end)):
+        marked = int(((target == token) & real).any(axis=1).sum())
+        if marked:
+            yield (
+                f"`{settings.target}` holds {token}, the token `{key}`, in {marked:,} of "
+                f"{len(target):,} samples; `seq2seq` adds it to each answer by itself: leave it "
+                "out of the data"
+            )
+
+
 def _some(column: Column) -> Column:
     """The samples that are looked at."""
+    return column if column.nbytes <= MOST_BYTES else SubsetColumn(column, _indices(column))
+
+
+def _indices(column: Column) -> NDArray[np.int64]:
+    """Which samples are looked at."""
     total = len(column)
-    if column.nbytes <= MOST_BYTES:
-        return column
-    wanted = max(1, total * MOST_BYTES // column.nbytes)
-    return SubsetColumn(column, np.arange(wanted, dtype=np.int64) * total // wanted)
+    wanted = max(1, min(total, total * MOST_BYTES // max(1, column.nbytes)))
+    return np.arange(wanted, dtype=np.int64) * total // wanted

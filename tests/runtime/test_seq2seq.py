@@ -13,6 +13,7 @@ from netwright.compiler.driver import Compilation, check_source
 from netwright.compiler.render import render
 from netwright.compiler.source import SourceFile
 from netwright.runtime import trainer
+from netwright.runtime.advice import advice
 from netwright.runtime.checkpoint import load_weights, steps
 from netwright.runtime.data.batches import Batch
 from netwright.runtime.draws import Choices, as_likely
@@ -20,7 +21,7 @@ from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.objectives.registry import bind
 from netwright.runtime.objectives.seq2seq import ANSWERS, WEIGHT, Seq2Seq, are_exact
-from netwright.runtime.opening import open_run
+from netwright.runtime.opening import open_run, read_data
 from netwright.runtime.report.write import write_report
 from netwright.runtime.session import Bundle, load, make_session
 from netwright.runtime.torch_programs import torch_programs
@@ -441,3 +442,21 @@ def test_a_page_without_samples_says_why(tmp_path: Path, monkeypatch: pytest.Mon
     )
     text = Page(write_report(stopped.folder).path.read_text(encoding="utf-8")).text
     assert "the run was not finished, and only a finished one looks at its test samples" in text
+
+
+def test_marks_among_the_answers_are_told(tmp_path: Path) -> None:
+    """They would be learnt twice, and no answer would be right as a whole."""
+    rng = np.random.default_rng(0)
+    fields = {
+        "strokes": rng.standard_normal((40, 5, 2), np.float32),
+        "count": rng.integers(1, 6, 40),
+        "word": np.concatenate([rng.integers(3, 6, (40, 2)), np.full((40, 1), 2)], 1),
+        "letters": np.full(40, 3),
+    }
+    np.savez(tmp_path / "strokes.npz", **fields)
+    compilation = compiled(NUMBERS, tmp_path)
+    (found,) = advice(compilation, read_data(compilation, tmp_path))
+    assert found.startswith("`word` holds 2, the token `end`, in 32 of 32 samples")
+    fields["letters"] = np.full(40, 2)
+    np.savez(tmp_path / "strokes.npz", **fields)
+    assert not list(advice(compilation, read_data(compilation, tmp_path)))
