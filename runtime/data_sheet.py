@@ -184,9 +184,13 @@ def _shades(samples: NDArray[Any], field: Field) -> NDArray[Any]:
 
 
 def _series(name: str, column: Column, names: Sequence[str]) -> list[tuple[str, NDArray[Any]]]:
-    """The values of a field, or of each of its columns, under a title."""
+    """The values of a field, or of each of its columns, under a title; steps are no columns."""
     step = max(1, len(column) // SAMPLED)
-    values = column.take(np.arange(0, len(column), step))
+    chosen = np.arange(0, len(column), step)
+    if column.extent is not None:
+        real = [values.reshape(-1) for _, values in column.subset(chosen).elements()]
+        return [(name, np.concatenate(real))]
+    values = column.take(chosen)
     if values.ndim == 1:
         return [(name, values)]
     titles = names or [f"{name}[{index}]" for index in range(values.shape[1])]

@@ -20,6 +20,7 @@ from netwright.runtime.data.batches import Batch, Batches, Share
 from netwright.runtime.data.dataset import Dataset, open_data
 from netwright.runtime.data.orders import POOL, SHUFFLED, ByLength, usual_order
 from netwright.runtime.data.statistics import class_counts, numbers, repeats
+from netwright.runtime.data_sheet import _series
 from netwright.runtime.describe_data import describe_data
 
 CPU = torch.device("cpu")
@@ -223,6 +224,16 @@ def test_padding_is_not_measured(is_ragged: bool, tmp_path: Path) -> None:
     assert dataset.measured["speech"].std == pytest.approx(whole.std(0).tolist())
     assert dataset.measured["level"].mean == pytest.approx([whole[:, 0].mean() + 5])
     assert dataset.measured["level"].std == pytest.approx([whole[:, 0].std()])
+
+
+def test_steps_are_drawn_together_without_padding(tmp_path: Path) -> None:
+    for arrays, ragged in ((made(LENGTHS), RAGGED), (rectangular(), {})):
+        column = opened(tmp_path, arrays, ragged=ragged).parts["train"]["tokens"]
+        ((title, values),) = _series("tokens", column, [])
+        assert title == "tokens"
+        assert column.extent is not None
+        assert values.shape == (column.extent.lengths.sum(),)
+        assert values.min() > 0
 
 
 def test_fingerprints_know_values_and_offsets(tmp_path: Path) -> None:
