@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...compiler.diagnostics import Code, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.language_model import LanguageModel
+from ...compiler.suggest import listing
 from ..data.batches import Batches
 from ..data.dataset import Dataset, Part
 from ..data.homes import choose_home
@@ -67,7 +69,16 @@ class _Run:
     """
 
     def __init__(self, bundle: Bundle, tokens: str, states: Mapping[str, str]) -> None:
-        self._session = bundle.program("step" if states else "predict")
+        """Raises: NetwrightError: B802: the bundle lacks the program that reads as training did."""
+        program = "step" if states else "predict"
+        if program not in bundle.programs:
+            raise failure(
+                Code.B802,
+                f"expected a bundle with the program `{program}`, which reads as training did, "
+                f"found {listing(bundle.programs)}",
+                help=f"name `{program}` in `export: {{programs: [...]}}` and export the run again",
+            )
+        self._session = bundle.program(program)
         self._tokens, self._states = tokens, states
         self._behind: Arrays = {}
 

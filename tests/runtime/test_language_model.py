@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from netwright.compiler.driver import Compilation, check_source
 from netwright.compiler.source import SourceFile
 from netwright.runtime import trainer
 from netwright.runtime.baseline.baselines import measure_baselines
+from netwright.runtime.bundle import MANIFEST
 from netwright.runtime.checkpoint import load_weights, steps
 from netwright.runtime.draws import cumulative
 from netwright.runtime.evaluate import evaluate
@@ -182,6 +184,18 @@ def test_a_bundle_costs_what_its_run_does(finished: TrainResult, bundle: Bundle)
     data = finished.folder.parent
     expected = evaluate(finished.folder)
     assert evaluate(bundle.folder, data_dir=data) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_carried_a_state_is_measured_with_it(finished: TrainResult, tmp_path: Path) -> None:
+    """A bundle without the program that carries it says which one it lacks."""
+    bundle = export_run(finished.folder, output=tmp_path / "bundle").folder
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    del manifest["programs"]["step"], manifest["files"]["step.onnx"]
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+    (bundle / "step.onnx").unlink()
+    with pytest.raises(NetwrightError, match="expected a bundle with the program `step`") as caught:
+        evaluate(bundle, data_dir=finished.folder.parent)
+    assert caught.value.diagnostics[0].code is Code.B802
 
 
 @pytest.mark.parametrize("text", [SPEC, ATTENTION], ids=["lstm", "attention"])
