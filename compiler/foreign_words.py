@@ -92,7 +92,13 @@ OPERATORS = """
 
 ARGUMENTS = """
     outchannels filters numfilters nfilters outplanes features: channels
-    units outfeatures outputdim outputsize nout hiddensize hiddendim neurons channels: features
+    outfeatures outputdim outputsize nout neurons channels: features
+    units hiddensize hiddendim: features, hidden
+    hiddenunits statesize: hidden
+    numlayers nlayers depth: layers
+    recurrentdropout: dropout
+    recurrentinitializer: recurrent_init
+    unitforgetbias: forget_bias
     kernelsize ksize filtersize poolsize windowsize kernelshape: kernel
     strides subsample: stride
     pads padsize: padding
@@ -231,6 +237,12 @@ DATA = """
     type datatype: dtype
     length seqlen sequencelengths mask: lengths
     val valid valsplit validationsplit valfraction validationfraction: validation
+    seqlen sequencelength blocksize contextlength contextsize lookback bptt: window
+    predictionlength forecastlength forecasthorizon outputlength stepsahead: horizon
+    timestamp datecolumn timecolumn timeidx ds: time
+    groupby groupids seriesid itemid uniqueid: group
+    seasonality seasonlength period: season
+    tokenizer level granularity: unit
     testsize testsplit testfraction: test
     labels label y ytrue truth: target
     logits pred prediction predictions ypred: output

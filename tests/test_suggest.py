@@ -141,6 +141,9 @@ def test_every_meaning_of_a_foreign_word_is_offered_somewhere(word: str) -> None
         ("`linear`", "units", "features"),
         ("`linear`", "hidden_size", "features"),
         ("`linear`", "out_features", "features"),
+        ("`lstm`", "hidden_size", "hidden"),
+        ("`gru`", "units", "hidden"),
+        ("`rnn`", "num_layers", "layers"),
         ("`dropout`", "p", "rate"),
         ("`self_attention`", "num_heads", "heads"),
         ("`embedding`", "vocab_size", "size"),
@@ -153,6 +156,9 @@ def test_every_meaning_of_a_foreign_word_is_offered_somewhere(word: str) -> None
         ("the top level", "model", "networks"),
         ("a layer", "name", "id"),
         ("the source `csv`", "sep", "delimiter"),
+        ("the source `text`", "block_size", "window"),
+        ("the source `series`", "seq_len", "window"),
+        ("the source `series`", "prediction_length", "horizon"),
     ],
 )
 def test_words_of_other_tools(place: str, word: str, own: str) -> None:
