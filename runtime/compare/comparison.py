@@ -19,7 +19,7 @@ from .settings import ABSENT, Difference, differences
 SAMPLES = re.compile(r"data\.(source|split)\b|data\.fields\b(?!.*\baugment\b)")
 """Settings that decide of which samples the figures are, and in which units."""
 
-JUDGING = re.compile(r"objective\b(?!.*\b(metrics|predict)\b)")
+JUDGING = re.compile(r"objective\b(?!.*\b(metrics|predict|stream|sample)\b)")
 """Settings that decide what a loss means."""
 
 SHOWN_APART = ("device", "precision")

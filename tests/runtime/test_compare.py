@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from netwright.cli import cli
 from netwright.compiler.diagnostics import Code, NetwrightError
-from netwright.runtime.compare.comparison import Comparison, as_json, compare
+from netwright.runtime.compare.comparison import JUDGING, Comparison, as_json, compare
 from netwright.runtime.compare.plot import draw_comparison, shared_metrics
 from netwright.runtime.compare.settings import ABSENT, differences, settings_of, value_text
 from netwright.runtime.compare.table import print_comparison
@@ -205,6 +205,12 @@ def test_a_loss_of_another_kind_is_not_marked(finished: TrainResult, tmp_path: P
     assert "loss" not in marked
     assert "accuracy" in marked
     assert found.notes == ("no loss is marked as the best, since the runs' objectives differ",)
+
+
+def test_texts_that_are_written_for_people_change_no_objective() -> None:
+    assert JUDGING.match("objective.language_model.carry")
+    assert not JUDGING.match("objective.language_model.sample.prompt")
+    assert not JUDGING.match("objective.supervised.stream")
 
 
 def test_figures_of_other_samples_are_pointed_out(finished: TrainResult, tmp_path: Path) -> None:
