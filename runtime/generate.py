@@ -79,7 +79,11 @@ def draw(
     stop: int,
     seed: int,
 ) -> Ids:
-    """The tokens behind a prompt, i64[at most length]."""
+    """The tokens behind a prompt, i64[at most length].
+
+    Raises: NetwrightError: B802: the prompt is empty, or longer than the network can read.
+    """
+    _check_size(session, len(prompt))
     random = np.random.Generator(np.random.PCG64(seed)).random((length, 1), np.float32)
     found = session(
         prompt=prompt[None],
@@ -92,12 +96,29 @@ def draw(
     return drawn
 
 
-def _one(vocabulary: Vocabulary, stop: str) -> int:
-    tokens = vocabulary.encode(stop)
-    if len(tokens) != 1:
+def _check_size(session: Session, size: int) -> None:
+    if size == 0:
         raise failure(
             Code.B802,
-            f"expected one token to stop at, found {stop!r} with {len(tokens)}",
-            help="name one character" if vocabulary.characters else "name one byte",
+            "expected a prompt of at least one token, found none",
+            help="begin with a character of the texts that it learnt, such as a new line",
         )
-    return int(tokens[0])
+    most = session.symbols[str(session.inputs[PROMPT].shape[1])].max
+    if most is not None and size > most:
+        raise failure(
+            Code.B802,
+            f"expected a prompt of at most {most:,} tokens, found {size:,}",
+            help=f"give its end alone: the network sees at most {most + 1:,} tokens in all",
+        )
+
+
+def _one(vocabulary: Vocabulary, stop: str) -> int:
+    unit = "byte" if vocabulary.characters is None else "character"
+    size = len(stop.encode() if unit == "byte" else stop)
+    if size != 1:
+        raise failure(
+            Code.B802,
+            f"expected one token to stop at, found {stop!r} with {size}",
+            help=f"name one {unit}; shells write a new line as $'\\n'",
+        )
+    return int(vocabulary.encode(stop)[0])

@@ -77,6 +77,13 @@ class Session:
         return {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
 
 
+ADDED_BY = {
+    "step": "`stream: T` in the spec's objective adds it: train and export again",
+    "generate": "the objective `language_model` makes it",
+}
+"""Programs that only some bundles have -> where they come from."""
+
+
 class Stream:
     """A sequence that runs through a program chunk by chunk; the state is kept between calls.
 
@@ -151,6 +158,7 @@ class Bundle:
             raise failure(
                 Code.B802,
                 f"expected one of the programs {quoted(self.manifest.programs)}, found `{name}`",
+                help=ADDED_BY.get(name),
             )
         if name not in self._sessions:
             self._sessions[name] = self._open(self.manifest, name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...compiler.diagnostics import NetwrightError
 from ...compiler.driver import Compilation
 from ...compiler.ir.dims import evaluate
 from ...compiler.ir.shapes import TensorType
@@ -22,7 +24,7 @@ from ..data.batches import Batch
 from ..distributed.world import ALONE, World
 from ..generated import build_program
 from ..measure import evaluating
-from ..spoken import Vocabulary
+from ..spoken import Ids, Vocabulary
 from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Outputs, Turn
 
 DTYPES = {"f32": torch.float32, "i64": torch.int64}
@@ -140,7 +142,7 @@ class Sampler:
         self, settings: Sample, program: nn.Module, vocabulary: Vocabulary, device: torch.device
     ) -> None:
         self._settings, self._program, self._vocabulary = settings, program, vocabulary
-        self._prompt = torch.from_numpy(vocabulary.encode(settings.prompt))[None].to(device)
+        self._prompt = torch.from_numpy(_prompt(settings, vocabulary))[None].to(device)
         self._device = device
 
     def __call__(self, step: int) -> str:
@@ -157,6 +159,15 @@ class Sampler:
             )
         said = tokens[0, : int(lengths[0])].tolist()
         return settings.prompt + self._vocabulary.decode(said)
+
+
+def _prompt(settings: Sample, vocabulary: Vocabulary) -> Ids:
+    try:
+        return vocabulary.encode(settings.prompt)
+    except NetwrightError as error:
+        note = "it stands in `prompt` of `sample`"
+        told = (replace(problem, notes=(*problem.notes, note)) for problem in error.diagnostics)
+        raise NetwrightError(*told) from error
 
 
 def _sampler(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -271,12 +272,34 @@ def test_a_run_shows_what_its_bundle_generates(text: str, said: str, tmp_path: P
     assert any(said in line for line in finish(result))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "found"), [("", "at least one token, found none"), ("a" * 48, "47 tokens, found 48")]
+)
+def test_a_prompt_that_does_not_fit(tmp_path: Path, prompt: str, found: str) -> None:
+    text = ATTENTION.replace("epochs: 12", "epochs: 1")
+    result = train(compiled(tmp_path, text), output=tmp_path / "run", device="cpu")
+    exported = load(export_run(result.folder).folder, "cpu")
+    with pytest.raises(NetwrightError, match=found) as caught:
+        generate(exported, prompt, 5)
+    assert caught.value.diagnostics[0].code is Code.B802
+
+
+def test_a_prompt_of_the_spec_with_other_characters(tmp_path: Path) -> None:
+    text = SPEC.replace('prompt: "abc"', 'prompt: "aZ"')
+    with pytest.raises(NetwrightError, match="'Z' at position 1") as caught:
+        train(compiled(tmp_path, text), output=tmp_path / "run", device="cpu")
+    assert "it stands in `prompt` of `sample`" in caught.value.diagnostics[0].notes
+
+
 def test_text_ends_at_a_character(bundle: Bundle) -> None:
     text = generate(bundle, "abcdef", 30, temperature=0.0, stop=" ")
     assert text == "gh"
     assert generate(bundle, "a", 20, seed=1) == bundle.generate("a", 20, seed=1)
     with pytest.raises(NetwrightError, match="'Z' at position 1"):
         generate(bundle, "aZ", 5)
+    for stop in ("", "\\n", "ab"):
+        with pytest.raises(NetwrightError, match=f"found {re.escape(repr(stop))} with {len(stop)}"):
+            generate(bundle, "a", 5, stop=stop)
 
 
 def test_programs_are_those_of_the_vocabulary(bundle: Bundle) -> None:

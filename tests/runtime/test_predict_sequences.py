@@ -49,6 +49,12 @@ def sequences(**changed: list[int]) -> Arrays:
     return arrays
 
 
+def test_a_bundle_without_a_program_for_chunks_tells_how_to_get_one(bundle: Path) -> None:
+    with pytest.raises(NetwrightError, match="found `step`") as caught:
+        load(bundle).stream()
+    assert "`stream: T`" in str(caught.value.diagnostics[0].help)
+
+
 WRONG: dict[str, Arrays] = {
     "no_step": sequences(n=[2, 0]),
     "negative_length": sequences(n=[1, -1]),
