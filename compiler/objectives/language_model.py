@@ -211,7 +211,9 @@ class LanguageModel(Objective):
                 f"{self.title} expects scores f32[B, T, K] and targets i64[B, T], found `{output}` "
                 f"{scores} and `{self.target}` {target}",
                 path,
-                "let the network end with `linear: K`, for K tokens",
+                "let the network end with `linear: K`, for K tokens"
+                if scores.rank > 2
+                else "give scores for every step: of a recurrent layer read the port `sequence`",
             )
             return False
         assert isinstance(scores.shape[2], int)

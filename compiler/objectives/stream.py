@@ -106,14 +106,14 @@ def report_obstacles(
         path: leads to the setting that asks for it.
     """
     first, *others = [*_labels(refused, context), *context.label(path, "asked for here")]
-    advice = (obstacle.help for obstacle in refused.obstacles if obstacle.help)
+    advice = dict.fromkeys(obstacle.help for obstacle in refused.obstacles if obstacle.help)
     context.sink.add(
         Code.O503,
         f"the network `{refused.network}` can't run {asked}",
         first.span,
         first.text,
         also=others,
-        help=next(advice, f"use other layers in their place, or {otherwise}"),
+        help="; ".join(advice) or f"use other layers in their place, or {otherwise}",
     )
 
 

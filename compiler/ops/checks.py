@@ -18,7 +18,8 @@ def need_float(op: str, *inputs: TensorType) -> None:
                 Code.D401,
                 f"`{op}` needs floating-point numbers, found {x}",
                 label=f"elements of type {x.dtype}",
-                help="turn them into floating-point numbers with `cast: float32` first",
+                help="turn them into floating-point numbers with `cast: float32` first"
+                + (", or look up a vector for each id with `embedding`" * (x.dtype in INTEGERS)),
             )
 
 

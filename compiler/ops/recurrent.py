@@ -163,7 +163,9 @@ class Recurrent(Op):
         An input of the network that is wired to a port of a state becomes that state.
         """
         if self.bidirectional:
-            raise unstreamable("needs the end of the sequence before its beginning")
+            raise unstreamable(
+                "needs the end of the sequence before its beginning", help="remove `bidirectional`"
+            )
         if lengths is not None:
             raise unstreamable(OF_WHOLE)
         kind = x.value.type.with_shape((self.layers, x.value.type.shape[0], self.hidden))

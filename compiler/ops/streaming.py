@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Rule = Callable[..., int | None]
 """What can stand as the method `stream_axis` of an operator."""
 
-OF_WHOLE = "its `lengths` are those of whole sequences"
+OF_WHOLE = "reads `lengths`, which are those of whole sequences"
 
 
 def unstreamable(reason: str, help: str = "") -> Refusal:  # noqa: A002 - as in Refusal
