@@ -134,9 +134,19 @@ def _assign(pairs: Sequence[tuple[str, str]], depth: int) -> Iterator[str]:
     left, right = zip(*changed, strict=True)
     pad, names = INDENT * depth, ", ".join(left)
     line = f"{pad}{names} = {', '.join(right)}"
-    if len(line) <= WIDTH:
+    if len(line) <= WIDTH or len(changed) == 1:
         yield line
-        return
-    yield f"{pad}{names} = ("
-    yield from (f"{pad}{INDENT}{text}," for text in right)
-    yield f"{pad})"
+    elif len(f"{pad}{names} = (") <= WIDTH:
+        yield f"{pad}{names} = ("
+        yield from _each(right, depth)
+    else:
+        yield f"{pad}("
+        yield from (f"{pad}{INDENT}{name}," for name in left)
+        yield f"{pad}) = ("
+        yield from _each(right, depth)
+
+
+def _each(texts: Sequence[str], depth: int) -> Iterator[str]:
+    """The items of a tuple in lines of their own, and its end."""
+    yield from (f"{INDENT * (depth + 1)}{text}," for text in texts)
+    yield f"{INDENT * depth})"
