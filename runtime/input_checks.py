@@ -123,7 +123,9 @@ def _check_finite(name: str, given: NDArray[Any], array: NDArray[Any], port: Por
         raise failure(
             Code.B802,
             f"expected finite {port.dtype} numbers in `{name}`, found {_first(name, given, wrong)}",
-            help="leave such samples out, or put numbers there as in the training data",
+            help="leave such samples out, or put numbers there as in the training data"
+            if array.ndim
+            else "give a finite number",
         )
 
 

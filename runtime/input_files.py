@@ -29,6 +29,9 @@ Warn = Callable[[str], None]
 
 ARRAYS = (".npy", ".npz")
 
+ARRAYS_HELP = "arrays are saved with `numpy.save` or `numpy.savez`"
+TEXT_HELP = "`netwright generate` goes on from a text; tokens are saved with `numpy.save`"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -107,7 +110,7 @@ class Reader:
         raise failure(
             Code.R903,
             f"expected {self._kinds()}, found `{path}`",
-            help="arrays are saved with `numpy.save` or `numpy.savez`",
+            help=TEXT_HELP if self._reading.source == "text" else ARRAYS_HELP,
         )
 
     def _folder(self, folder: Path) -> Iterator[Samples]:

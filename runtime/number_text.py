@@ -51,3 +51,8 @@ def row_texts(values: Sequence[float | None]) -> list[str]:
         figure_text(value)
         for value in values
     ]  # fmt: skip
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 sample`, `1,797 samples`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

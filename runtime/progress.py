@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from .number_text import figures_text
+from .number_text import counted, figures_text
 from .observer import Begin, EpochEnd, Observer, Progress
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
 
 
 def _heading(begin: Begin) -> str:
-    length = f"{begin.epochs} epochs" if begin.epochs else f"{begin.total_steps} steps"
+    length = counted(begin.epochs, "epoch") if begin.epochs else counted(begin.total_steps, "step")
     return (
         f"training {begin.name}: {_parameters_text(begin)}, {begin.samples:,} samples, "
         f"{length}, {begin.device}, {begin.precision} -> {begin.folder}"

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..number_text import counted
 from .chart import Frame, Series, finite, line_chart
 from .markup import Html, element, joined, table
-from .numbers import counted, figure_text, short_text
+from .numbers import figure_text, short_text
 from .scales import axis_of, count_axis
 from .section import LeftOut, Piece, Section
 from .subject import Subject, number

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ...compiler.objectives.losses import Loss
 from ...compiler.objectives.series_source import Series as SeriesSource
 from ..naive import naive_forecasts
+from ..number_text import counted
 from .answers import Array
 from .chart import Frame, Series, line_chart
 from .markup import Html, element, joined
-from .numbers import counted, short_text
+from .numbers import short_text
 from .probe import Probe, Sweep
 from .scales import axis_of, count_axis
 from .section import Piece, Section

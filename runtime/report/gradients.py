@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..history import Record
+from ..number_text import counted
 from .chart import Frame, Series, line_chart
 from .markup import Html, element, joined
-from .numbers import counted, figure_text
+from .numbers import figure_text
 from .pictures import image
 from .scales import axis_of, count_axis
 from .section import LeftOut, Piece, Section

@@ -12,12 +12,12 @@ from ...compiler.driver import Compilation
 from ...compiler.ir.graph import Graph
 from ...compiler.objectives.id_room import lookups
 from ...compiler.objectives.language_model import LanguageModel
+from ..number_text import counted
 from ..opening import objective_of
 from ..time_gradients import gradient_of_last
 from .answers import Array
 from .generated_text import generated_text
 from .markup import element
-from .numbers import counted
 from .reach import TITLE, reach_chart
 from .section import LeftOut, Piece, Pieces, Section, reason
 from .subject import Subject

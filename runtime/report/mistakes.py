@@ -9,9 +9,10 @@ import numpy as np
 from ...compiler.objectives.losses import LAST, Loss
 from ...compiler.objectives.pairs import pair_of
 from ...compiler.objectives.supervised import Supervised
+from ..number_text import counted
 from .answers import Answer, Judged, answer, names_of
 from .markup import Html, element, joined
-from .numbers import counted, figure_text
+from .numbers import figure_text
 from .pictures import class_color, sample_view, table_rows
 from .probe import Answers, Array, Probe, Sweep
 from .section import LeftOut, Piece, Section

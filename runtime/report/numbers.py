@@ -50,11 +50,6 @@ def percent(share: float) -> str:
     return ">99.9%" if share > 0.999 else f"{share:.1%}"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 sample`, `1,797 samples`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
 def date_text(moment: datetime) -> str:
     """`22 November 2025, 11:40 UTC`."""
     zone = moment.strftime(" %Z") if moment.tzinfo else ""

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.objectives.fields import Field
+from ..number_text import counted
 from .chart import picture
 from .markup import Html, element, joined, short
-from .numbers import counted, short_text
+from .numbers import short_text
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]

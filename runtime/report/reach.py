@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...compiler.ops.recurrent import Recurrent
+from ..number_text import counted
 from .answers import Array
 from .chart import Frame, Series, line_chart
 from .markup import Html, element, joined
-from .numbers import counted
 from .probe import Probe
 from .scales import axis_of, count_axis
 from .section import Piece, Section

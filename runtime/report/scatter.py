@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..number_text import counted
 from .answers import Array
 from .chart import Frame, point_chart
 from .markup import Html, element, joined
-from .numbers import counted
 from .probe import Probe, Sweep
 from .scales import axis_of
 from .section import Piece, Section
