@@ -81,6 +81,10 @@ def _inputs(context: LintContext) -> Iterator[tuple[Graph, Value, Padded]]:
         encoder = graphs[objective.encoder.network]
         read = list(_fields(encoder, objective.encoder_fields(graphs), context))
         yield from read
+        sources = objective.decoder_sources(graphs)
+        decoder = graphs[objective.decoder.network]
+        own = {p: n for p, n in sources.items() if n in context.fields and n != objective.target}
+        yield from _fields(decoder, own, context)
         yield from _encoded(objective, [padded for _, _, padded in read], context)
 
 
@@ -89,7 +93,7 @@ def _fields(
 ) -> Iterator[tuple[Graph, Value, Padded]]:
     """Inputs that read padded fields, of a network that reads their lengths. bound: to a field."""
     ports = {field: port for port, field in bound.items()}
-    for value in graph.inputs:
+    for value in (value for value in graph.inputs if value.name in bound):
         lengths = context.fields[bound[value.name]].lengths
         if lengths in ports:
             yield graph, value, Padded(bound[value.name], ports[lengths], value.type.shape[1])

@@ -211,8 +211,13 @@ class Seq2SeqChecks:
         network = self._settings.encoder.network
         made = {f"{network}.{name}": _as_field(kind) for name, kind in given.items()}
         context = replace(self._context, fields={**self._context.fields, **made})
-        place, targets = (*self._path, "decoder"), [self._settings.target]
-        return bind_inputs(decoder, self._settings.decoder.inputs, targets, context, place)
+        place, target = (*self._path, "decoder"), self._settings.target
+        types = bind_inputs(decoder, self._settings.decoder.inputs, [target], context, place)
+        if types is not None:
+            sources = self._settings.decoder_sources(self._graphs)
+            others = {port: name for port, name in sources.items() if name != target}
+            check_padding(decoder, others, (), self._context)
+        return types
 
     # The scores
 

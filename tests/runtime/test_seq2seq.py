@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from netwright.compiler.driver import Compilation, check_source
+from netwright.compiler.driver import Compilation, check, check_source
 from netwright.compiler.render import render
 from netwright.compiler.source import SourceFile
 from netwright.runtime import trainer
@@ -95,6 +95,7 @@ OWN_STATE = (
 EVERY = {"gru": SPEC, "lstm": LSTM, "own_state": OWN_STATE}
 every_kind = pytest.mark.parametrize("text", EVERY.values(), ids=EVERY)
 SYMBOLS = (3, 6)
+SPECS = Path(__file__).parents[2] / "specs"
 
 
 def compiled(text: str = SPEC, folder: Path = Path()) -> Compilation:
@@ -176,6 +177,14 @@ def test_stopped_and_resumed_is_bit_identical(
         first, second = (load_weights(r.folder, newest)[network] for r in (whole, resumed))
         assert first.keys() == second.keys()
         assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.slow
+def test_the_spec_of_the_zoo_says_sequences_backwards(tmp_path: Path) -> None:
+    """Of 2,000 that it has not seen."""
+    compilation = check(SPECS / "seq2seq_reverse.yaml")
+    result = train(compilation, output=tmp_path / "run", device="cpu")
+    assert result.metrics["test"]["exact"] >= 0.95
 
 
 # The loss
