@@ -216,7 +216,7 @@ class Seq2SeqChecks:
         if types is not None:
             sources = self._settings.decoder_sources(self._graphs)
             others = {port: name for port, name in sources.items() if name != target}
-            check_padding(decoder, others, (), self._context)
+            check_padding(decoder, others, self._context)
         return types
 
     # The scores

@@ -236,6 +236,19 @@ def test_always_the_truth_step_by_step_is_what_one_call_gives(text: str) -> None
     assert torch.equal(tensor, own)
 
 
+def test_micro_batches_count_by_their_tokens(tmp_path: Path) -> None:
+    """One step in four pieces of unequal lengths ends where one in a single piece does."""
+    found = []
+    for pieces in (1, 4):
+        change = f"  steps: 1\n  accumulate: {pieces}\n"
+        text = SPEC.replace("  epochs: 12\n", change).replace("adamw: {lr: 2e-2}", "sgd: {lr: 1.0}")
+        text = text.replace("  schedule: one_cycle\n", "")
+        result = train(compiled(text), output=tmp_path / str(pieces), device="cpu")
+        found.append(load_weights(result.folder, 1)["decoder"])
+    for name in found[0]:
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-4, atol=1e-6)
+
+
 def test_exact_is_the_whole_answer() -> None:
     wanted = torch.tensor([[3, 4, 2, -1], [3, 4, 5, 2], [3, 2, -1, -1], [3, 4, 5, 2]])
     answers = torch.tensor([[3, 4, 2], [3, 4, 5], [3, 4, 2], [3, 4, 2]])
