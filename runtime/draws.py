@@ -109,7 +109,9 @@ class Choices(Judge):
 
     def _may_differ(self, inputs: Arrays, row: int, one: Ids, other: int) -> bool:
         source = {name: array[row : row + 1] for name, array in inputs.items()}
-        scores = self._predict({**source, self._target: one[None]})[self._scores][0, len(one) - 1]
+        before = one[: max(1, len(one) - 1)]  # one at least: `predict` takes no empty answers
+        found = self._predict({**source, self._target: before[None]})
+        scores = found[self._scores][0, len(one) - 1]
         return as_likely(scores, int(one[-1]), other)
 
 

@@ -92,7 +92,18 @@ OWN_STATE = (
 )
 """A decoder that begins with zeros and knows the source by attention alone."""
 
-EVERY = {"gru": SPEC, "lstm": LSTM, "own_state": OWN_STATE}
+ATTENTION = OWN_STATE.replace("T: {min: 1}", "T: {min: 1, max: 5}").replace(
+    "      - {id: memory, gru: 24}\n"
+    "      - {from: {x: memory.sequence, context: context, lengths: lengths}, luong_attention: {}}"
+    "\n",
+    "      - {id: start, position_embedding: {length: 5}}\n"
+    "      - {id: own, self_attention: {heads: 2, causal: true}}\n"
+    "      - {id: sum, from: [start, own], add: {}}\n"
+    "      - {from: {x: sum, context: context, lengths: lengths}, cross_attention: {heads: 2}}\n",
+)
+"""A decoder of attention alone, whose cache has room for the longest answer."""
+
+EVERY = {"gru": SPEC, "lstm": LSTM, "own_state": OWN_STATE, "attention": ATTENTION}
 every_kind = pytest.mark.parametrize("text", EVERY.values(), ids=EVERY)
 SYMBOLS = (3, 6)
 SPECS = Path(__file__).parents[2] / "specs"
@@ -292,7 +303,7 @@ def greedy(exported: Bundle, given: dict[str, np.ndarray]) -> list[int]:
     """The likeliest token after those before it, until the end."""
     tokens: list[int] = []
     while len(tokens) < 5 and 2 not in tokens:
-        read = np.array([[*tokens, 0]])  # a token more than is looked at: none is no array of data
+        read = np.array([tokens or [0]])  # one at least: `predict` takes no empty answers
         scores = exported.predict(**given, target=read)["logits"][0, len(tokens)]
         tokens.append(int(scores.argmax()))
     return tokens
@@ -306,7 +317,7 @@ def agree_until_tie(
     if step is None:
         assert one == other
         return
-    read = np.array([[*one[:step], 0]])
+    read = np.array([one[:step] or [0]])
     scores = exported.predict(**given, target=read)["logits"][0, step]
     assert as_likely(scores, one[step], other[step])
 
