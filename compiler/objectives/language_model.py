@@ -10,24 +10,20 @@ from pydantic import Field as Setting
 from ..diagnostics import Code
 from ..ir.dims import Symbol, symbol_of
 from ..ir.graph import Graph
-from ..ir.shapes import TensorType
 from ..ops.generation import NO_TOKEN
 from ..source import Key
-from ..streaming.stepped import NotStreamable, Stepped
+from ..streaming.stepped import Stepped
 from ..streaming.stream_network import stream_network
-from ..suggest import did_you_mean
 from .base import Context, Labels, Objective
-from .binding import bind_inputs
 from .fields import Field
 from .generation import generate_program
 from .id_room import with_room
-from .losses import INTEGERS, same_shape
+from .language_model_checks import LanguageModelChecks
 from .network_use import NetworkUse
 from .problem import Problem
 from .program import ProgramBuilder
 from .section import Section
 from .source import Source
-from .stream import report_obstacles
 from .text_sources import Text
 from .training import Training
 
@@ -121,167 +117,8 @@ class LanguageModel(Objective):
     def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
         return [self.tokens(graphs)]
 
-    # Checks
-
     def check(self, context: Context, path: Key) -> None:
-        graph = self.network.find(self.title, context, path)
-        if graph is None:
-            return
-        place = (*path, "network")
-        if not self._reads_tokens(graph, context, place):
-            return
-        types = bind_inputs(graph, self.network.inputs, [self.target], context, place)
-        if types is None or not self._gives_scores(graph, types, context, path):
-            return
-        self._check_sample(context, path)
-        self._check_steps(context, path)
-
-    def _check_steps(self, context: Context, path: Key) -> None:
-        """Whether no step sees a later one, and what is carried can be."""
-        try:
-            stepped = self.stepped(context.graphs)
-        except NotStreamable as refused:
-            asked = "one step after the other, as a language model does"
-            report_obstacles(
-                refused, asked, "use the objective `supervised`", context, (*path, "network")
-            )
-        else:
-            self._check_carry(stepped, context, path)
-            self._check_longest(stepped, context, path)
-
-    def _reads_tokens(self, graph: Graph, context: Context, place: Key) -> bool:
-        """Whether the network has one input, of tokens along a symbolic size."""
-        types = [value.type for value in graph.inputs]
-        fits = len(types) == 1 and types[0].dtype in INTEGERS and types[0].rank == 2
-        if not fits or symbol_of(types[0].shape[1]) is None:
-            found = ", ".join(map(str, graph.inputs)) or "none"
-            context.misfit(
-                f"{self.title} expects a network with one input, tokens i64[B, T] of any number of "
-                f"steps T, found {found}",
-                place,
-                "write `inputs: {tokens: {shape: [B, T], dtype: int64}}`, with `T` in `dims`",
-                also=context.label(("networks", graph.name), "the network"),
-            )
-            return False
-        return True
-
-    def _gives_scores(
-        self, graph: Graph, types: Mapping[str, TensorType], context: Context, path: Key
-    ) -> bool:
-        if self.output is not None and self.output not in types:
-            context.misfit(
-                f"`output` names `{self.output}`, which `{graph.name}` does not have",
-                (*path, "output"),
-                did_you_mean(self.output, types, "output"),
-            )
-            return False
-        if self.output is None and len(types) != 1:
-            context.misfit(
-                f"`{graph.name}` has the outputs {', '.join(f'`{n}`' for n in types)}, and "
-                f"{self.title} expects one with scores",
-                (*path, "network"),
-                f"name it: `output: {next(iter(types))}`",
-            )
-            return False
-        return self._fits_target(self.scores(graph), types, context, path)
-
-    def _fits_target(
-        self, output: str, types: Mapping[str, TensorType], context: Context, path: Key
-    ) -> bool:
-        if self.target in context.broken:
-            return False
-        field = context.fields.get(self.target)
-        if field is None:
-            context.misfit(
-                f"`target` names the data field `{self.target}`, which does not exist",
-                (*path, "target"),
-                did_you_mean(self.target, context.fields, "field"),
-            )
-            return False
-        scores, target = types[output], field.raw_type(context.dims)
-        without = TensorType(target.dtype, scores.shape[:2])
-        fixed = scores.rank == 3 and isinstance(scores.shape[2], int)
-        if (
-            not fixed
-            or not scores.dtype.is_float
-            or target.dtype not in INTEGERS
-            or not same_shape(without, target)
-        ):
-            context.misfit(
-                f"{self.title} expects scores f32[B, T, K] and targets i64[B, T], found `{output}` "
-                f"{scores} and `{self.target}` {target}",
-                path,
-                "let the network end with `linear: K`, for K tokens"
-                if scores.rank > 2
-                else "give scores for every step: of a recurrent layer read the port `sequence`",
-            )
-            return False
-        assert isinstance(scores.shape[2], int)
-        return self._knows_all(output, scores.shape[2], context, path)
-
-    def _knows_all(self, output: str, scored: int, context: Context, path: Key) -> bool:
-        total = context.fields[self.target].class_total
-        if total is None or total == scored:
-            return True
-        context.misfit(
-            f"{self.title} expects a score for each of the {total} tokens of `{self.target}`, "
-            f"found {scored} in `{output}`",
-            path,
-            f"give the layer that makes the scores {total} features",
-        )
-        return False
-
-    def _check_carry(self, stepped: Stepped, context: Context, path: Key) -> None:
-        if not self.carry:
-            return
-        if context.source and not isinstance(context.source, Text):
-            message = (
-                "`carry` expects samples that go on from each other, as those of the source "
-                f"`text`, found the source `{context.source.name}`"
-            )
-            problem = Problem(Code.O502, message, ("carry",), help="remove `carry`")
-            context.report(problem, path)
-        elif not stepped.states or stepped.longest is not None:
-            why = "has no state" if not stepped.states else "sees a limited number of steps"
-            message = f"`carry` expects a state that can go on for ever, found a network that {why}"
-            problem = Problem(Code.O502, message, ("carry",), help="remove `carry`")
-            context.report(problem, path)
-
-    def _check_sample(self, context: Context, path: Key) -> None:
-        if self.sample and context.source and not isinstance(context.source, Text):
-            problem = Problem(
-                Code.O502,
-                f"`sample` expects data of the source `text`, found `{context.source.name}`",
-                ("sample",),
-                help="remove it",
-            )
-            context.report(problem, path)
-
-    def _check_longest(self, stepped: Stepped, context: Context, path: Key) -> None:
-        """Whether there is room to generate: each token that is drawn is read, too."""
-        most = stepped.longest
-        if most is None:
-            return
-        if most < 2:
-            context.misfit(
-                f"{self.title} expects a network that sees 2 steps or more, found one that sees 1",
-                (*path, "network"),
-                f"raise the `max` of `{stepped.graph.time}` in `dims`",
-            )
-        elif (found := self._prompt_tokens(context.source)) >= most:
-            message = (
-                f"`prompt` expects at most {most - 1} tokens, since the network sees {most} steps "
-                f"and one is drawn, found {found}"
-            )
-            problem = Problem(Code.O502, message, ("sample", "prompt"), help="write a shorter one")
-            context.report(problem, path)
-
-    def _prompt_tokens(self, source: Source | None) -> int:
-        """How many tokens the prompt of `sample` has; 0 without one."""
-        if not self.sample or not isinstance(source, Text):
-            return 0
-        prompt = self.sample.prompt
-        return len(prompt.encode() if source.unit == "byte" else prompt)
+        LanguageModelChecks(self, context, path).run()
 
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
         if training.accumulate > 1 and self.carries(context.graphs, context.source):
