@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from measure import machine
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="instead of those of the specs")
     options = parser.parse_args()
     outcomes = []
-    for outcome in (*(play(name, options.epochs) for name in SPECS), *counted()):
+    for outcome in chain((play(name, options.epochs) for name in SPECS), counted()):
         outcomes.append(outcome)
         print(f"{outcome.name}: {outcome.bits:.3f} bits, {outcome.seconds:.0f} s", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,9 @@ MONTH = re.compile(r"\d{4}-\d{2}\Z")
 COMPACT = r"^(1[5-9]|2[01])\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])$"
 """A date such as 20240131: as numbers, such a column would have no even steps."""
 
+LONGEST_GAP = 10_000
+"""How many steps may lie between two rows, or as many as there are rows, if these are more."""
+
 TOLERANCE = 1e-6
 """How far a step may be from the others, as a part of them: times as fractions are rounded."""
 
@@ -180,10 +183,28 @@ def even_grid(times: Times, name: str, row_name: Callable[[int], str]) -> Grid:
             f"{row_name(at + 1)} after `{times.text(at)}` in {row_name(at)}",
             help="resample the series to even steps, or leave `time` out",
         )
+    _check_gaps(times, steps, name, row_name)
     places = np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
     gaps = np.flatnonzero(steps > 1)
     first = times.following(int(gaps[0]), step, in_months=in_months) if len(gaps) else ""
     return Grid(places, words, first)
+
+
+def _check_gaps(
+    times: Times, steps: NDArray[np.float64], name: str, row_name: Callable[[int], str]
+) -> None:
+    """Refuse a time so far off that it is a slip: what lacks before it would fill the memory."""
+    most = max(LONGEST_GAP, len(times.values))
+    far = np.flatnonzero(steps > most)
+    if len(far):
+        at = int(far[0])
+        raise failure(
+            Code.F601,
+            f"expected at most {most:,} steps from one row to the next in column `{name}`, found "
+            f"{steps[at]:,.0f} from `{times.text(at)}` in {row_name(at)} to `{times.text(at + 1)}` "
+            f"in {row_name(at + 1)}",
+            help="correct the time, or tell the two parts apart as series of their own by `group`",
+        )
 
 
 def _check_ascending(times: Times, name: str, row_name: Callable[[int], str]) -> None:

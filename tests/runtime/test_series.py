@@ -450,6 +450,12 @@ def f601_series_uneven() -> None:
     data(power(30).replace("T05:00", "T05:20"), TIMED)
 
 
+def f601_series_far() -> None:
+    """A slip of a hundred years, which would be filled in hour by hour."""
+    text = power(30).replace("2024-01-02T05:00", "2124-01-02T05:00")
+    data(text, f"{TIMED}, missing: previous")
+
+
 def f601_series_no_time() -> None:
     data(power(30).replace("2024-01-01T05:00", "01/02/2024"), TIMED)
 
