@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.diagnostics import Code, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.fields import Field
+from ...compiler.objectives.losses import Loss
+from ...compiler.objectives.pairs import PLAIN
 from ...compiler.objectives.supervised import Supervised
 from ...compiler.objectives.units import raw_field
 from ..data.batches import Batches
@@ -29,6 +33,12 @@ CPU = torch.device("cpu")
 
 SHOWN = 3
 """How many samples are predicted to show how it is done."""
+
+STEPS = 8
+"""How many steps or numbers of a sample are told."""
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
 
 
 def figures(
@@ -77,16 +87,43 @@ def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> I
     samples = {name: column.batch(first) for name, column in dataset.parts["test"].items()}
     results = session(**{name: samples[name] for name in session.inputs})
     for loss in (item.loss for item in settings_of(compilation).losses):
-        scores = results.get(loss.output)
-        if loss.kind == "classes" and scores is not None and scores.ndim == 2:
-            names = class_names(compilation, scores.shape[1])
-            found = ", ".join(names[index] for index in scores.argmax(axis=1))
-            labels = samples[loss.target].tolist()
-            true = ", ".join(names[i] if i < len(names) else f"label {i}" for i in labels)
-            yield f"predicted from the ONNX file: {found} (true: {true})"
+        if loss.output in results and (told := _told(compilation, loss, results, samples)):
+            yield f"predicted from the ONNX file: {told}"
             return
     for name, array in results.items():
         yield f"predicted from the ONNX file: {name} {list(array.shape)}"
+
+
+def _told(compilation: Compilation, loss: Loss, results: Arrays, samples: Arrays) -> str | None:
+    """Answers and the truth in words; None where they are no few ones.
+
+    One class a sample for all of them; of the first sample the classes of its first steps, or its
+    first numbers.
+    """
+    answers, true = results[loss.output], samples[loss.target]
+    if loss.kind == "values":
+        return f"{_numbers(answers[0])} (true: {_numbers(true[0])})"
+    if loss.kind != "classes":
+        return None
+    pair = pairs_of(compilation).get((loss.output, loss.target), PLAIN)
+    names = class_names(compilation, answers.shape[pair.axis])
+    found = answers.argmax(axis=pair.axis)
+    if found.ndim > 2:
+        return None
+    if found.ndim == 2:
+        real = int(samples[pair.lengths][0]) if pair.lengths else found.shape[1]
+        found, true = found[0, : min(real, STEPS)], true[0, : min(real, STEPS)]
+    return f"{_words(found, names)} (true: {_words(true, names)})"
+
+
+def _words(labels: Array, names: Sequence[str]) -> str:
+    return ", ".join(names[i] if i < len(names) else f"label {i}" for i in labels.tolist())
+
+
+def _numbers(values: Array) -> str:
+    flat = values.ravel()
+    more = ", ..." if flat.size > STEPS else ""
+    return ", ".join(f"{value:.4g}" for value in flat[:STEPS].tolist()) + more
 
 
 class _Scaled:
