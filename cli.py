@@ -805,7 +805,7 @@ def generate(
         seed=seed,
         warn=warn,
     )
-    click.echo(prompt + text)
+    click.echo(prompt.encode(errors="surrogateescape").decode(errors="replace") + text)
 
 
 @cli.command(

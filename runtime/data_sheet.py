@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, failure
-from ..compiler.objectives.fields import Field
-from ..compiler.objectives.series_source import Steps
+from ..compiler.objectives.fields import Field, Steps
 from ..compiler.suggest import visible
 from ..compiler.summary import short_number
 from .data.columns import Column, Indices

@@ -58,6 +58,7 @@ def generate(
     Raises: NetwrightError: B802: the prompt or `stop` has characters that the network never saw,
         or the bundle generates no text.
     """
+    _check_settings(temperature, top_k)
     vocabulary, session = vocabulary_of(bundle), bundle.program(PROGRAM)
     ended = NO_TOKEN if stop is None else _one(vocabulary, stop)
     given = vocabulary.encode(prompt)
@@ -68,6 +69,16 @@ def generate(
         total = len(given) + len(tokens)
         warn(f"the text ends after {len(tokens)} tokens: the network sees at most {total} in all")
     return vocabulary.decode(tokens)
+
+
+def _check_settings(temperature: float, top_k: int) -> None:
+    if not temperature >= 0 or top_k < 0:
+        name, found = ("top_k", top_k) if top_k < 0 else ("temperature", temperature)
+        raise failure(
+            Code.B802,
+            f"expected `{name}` of 0 or more, found {found}",
+            help="0 draws from all tokens" if name == "top_k" else "0 takes the likeliest token",
+        )
 
 
 def draw(

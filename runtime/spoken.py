@@ -34,7 +34,9 @@ class Vocabulary:
         Raises: NetwrightError: B802: a character has no token.
         """
         if self.characters is None:
-            return np.frombuffer(text.encode(), np.uint8).astype(np.int64)
+            # What a command line could not decode comes as surrogates, and goes as it came.
+            said = text.encode(errors="surrogateescape")
+            return np.frombuffer(said, np.uint8).astype(np.int64)
         other = self._known.get(UNKNOWN)
         found = [self._known.get(character, other) for character in text]
         if None in found:

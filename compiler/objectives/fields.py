@@ -243,6 +243,12 @@ class Field(Section):
         return min((low - s) * f for s, f in pairs), max((high - s) * f for s, f in pairs)
 
 
+class Steps(Field):
+    """A field [B, steps, channels] of a source: its channels are the last axis."""
+
+    usual_axis: ClassVar[int] = 2
+
+
 def with_classes(
     fields: Mapping[str, Field], names: Mapping[str, Sequence[str]]
 ) -> dict[str, Field]:

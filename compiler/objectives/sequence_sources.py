@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 
 from ..diagnostics import Code
 from .array_sources import Digits, Idx, Npy, Npz
-from .fields import Field
+from .fields import Field, Steps
 from .image_sources import ImageFolder
 from .problem import Problem
 from .section import OneKey
@@ -58,7 +58,7 @@ class Adding(Task):
 
     def known_fields(self) -> dict[str, Field]:
         return {
-            "sequence": Field(shape=["B", self.length, 2], dtype="float32"),
+            "sequence": Steps(shape=["B", self.length, 2], dtype="float32"),
             "total": Field(shape=["B", 1], dtype="float32"),
         }
 
@@ -202,7 +202,8 @@ class SequentialImage(Source):
             return known  # `problems` tells it
         _, channels, height, width = found.shape
         steps = [height * width, channels] if self.by == "pixel" else [height, channels * width]
-        return {**known, self.field: found.model_copy(update={"shape": ["B", *steps]})}
+        settings = {key: getattr(found, key) for key in found.model_fields_set}
+        return {**known, self.field: Steps(**{**settings, "shape": ["B", *steps]})}
 
     def paths(self) -> list[str]:
         return self.images.paths()

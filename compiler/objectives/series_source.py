@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field as Setting
 
 from ..diagnostics import Code
-from .fields import Field
+from .fields import Field, Steps
 from .problem import FIRST, Problem, repeats
 from .section import listed
 from .source import Path, Source
@@ -20,12 +20,6 @@ LONGEST = 1_000_000
 """The most steps of a window or a horizon."""
 
 Column = Annotated[str, Setting(min_length=1)]
-
-
-class Steps(Field):
-    """A field [B, steps, columns]: its channels are the columns."""
-
-    usual_axis: ClassVar[int] = 2
 
 
 class Series(Source):

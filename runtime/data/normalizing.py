@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...compiler.objectives.field_checks import LARGEST
-from ...compiler.objectives.fields import Field, Normalize
-from ...compiler.objectives.series_source import Steps
+from ...compiler.objectives.fields import Field, Normalize, Steps
 from .columns import Columns
 from .spelling import flow
 from .statistics import Numbers, looked_at, numbers

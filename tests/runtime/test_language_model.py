@@ -297,6 +297,9 @@ def test_text_ends_at_a_character(bundle: Bundle) -> None:
     assert generate(bundle, "a", 20, seed=1) == bundle.generate("a", 20, seed=1)
     with pytest.raises(NetwrightError, match="'Z' at position 1"):
         generate(bundle, "aZ", 5)
+    for settings in ({"temperature": -1.0}, {"temperature": math.nan}, {"top_k": -1}):
+        with pytest.raises(NetwrightError, match="of 0 or more, found"):
+            generate(bundle, "a", 5, **settings)
     for stop in ("", "\\n", "ab"):
         with pytest.raises(NetwrightError, match=f"found {re.escape(repr(stop))} with {len(stop)}"):
             generate(bundle, "a", 5, stop=stop)
