@@ -17,6 +17,7 @@ from netwright.runtime import trainer
 from netwright.runtime.baseline.baselines import measure_baselines
 from netwright.runtime.bundle import MANIFEST
 from netwright.runtime.checkpoint import load_weights, steps
+from netwright.runtime.distributed.world import World
 from netwright.runtime.draws import cumulative
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
@@ -311,6 +312,14 @@ def test_programs_are_those_of_the_vocabulary(bundle: Bundle) -> None:
     with pytest.raises(NetwrightError) as caught:
         bundle.predict(tokens=np.full((1, 3), 9))
     assert caught.value.diagnostics[0].code is Code.B802
+
+
+def test_a_carried_state_takes_one_process(finished: TrainResult, tmp_path: Path) -> None:
+    compilation = open_run(finished.folder)
+    dataset = read_data(compilation, finished.folder.parent)
+    with pytest.raises(NetwrightError, match="expected one process") as caught:
+        make_job(compilation, dataset, torch.device("cpu"), tmp_path, Plan(), World(size=2))
+    assert caught.value.diagnostics[0].code is Code.R905
 
 
 def test_state_and_pieces_of_a_batch_exclude_each_other(tmp_path: Path) -> None:
