@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 
-from torch import nn
+from torch import Tensor, nn
 
 Source = str | ModuleType
 """Generated text, or the module that `load_source` made of it."""
@@ -63,6 +63,12 @@ def build_program(source: Source, name: str, networks: Mapping[str, nn.Module]) 
     made = _module(source).PROGRAMS[name]
     program: nn.Module = made(**{needed: networks[needed] for needed in _needed(made)})
     return program
+
+
+def by_name(results: Tensor | tuple[Tensor, ...], names: Iterable[str]) -> dict[str, Tensor]:
+    """What a network or program gave, by the names of its outputs; one alone is no tuple."""
+    tensors = results if isinstance(results, tuple) else (results,)
+    return dict(zip(names, tensors, strict=True))
 
 
 def _module(source: Source) -> ModuleType:

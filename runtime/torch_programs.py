@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..compiler.driver import Compilation
-from .generated import build_networks, build_program
+from .generated import build_networks, build_program, by_name
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -48,7 +48,6 @@ def _function(
     def run(arrays: Arrays) -> Arrays:
         with torch.inference_mode():
             results = module(*[torch.from_numpy(arrays[name]) for name in inputs])
-        tensors = results if isinstance(results, tuple) else (results,)
-        return {name: t.numpy() for name, t in zip(outputs, tensors, strict=True)}
+        return {name: tensor.numpy() for name, tensor in by_name(results, outputs).items()}
 
     return run

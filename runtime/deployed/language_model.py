@@ -13,6 +13,7 @@ from ...compiler.diagnostics import Code, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.language_model import LanguageModel
 from ...compiler.suggest import listing
+from ..chunks import zeros
 from ..data.batches import Batches
 from ..data.dataset import Dataset, Part
 from ..data.homes import choose_home
@@ -85,7 +86,7 @@ class _Run:
     def __call__(self, tokens: NDArray[Any], *, begins: bool) -> Arrays:
         rows = len(tokens)
         if begins:
-            self._behind = {name: self._zeros(name, rows) for name in self._states}
+            self._behind = zeros({"B": rows}, self._session.signature) if self._states else {}
         given = {n: x.take(np.arange(rows), self._batch_axis(n)) for n, x in self._behind.items()}
         found = self._session(**{self._tokens: tokens, **given})
         self._behind = {name: found[made] for name, made in self._states.items()}
@@ -93,10 +94,6 @@ class _Run:
 
     def _batch_axis(self, state: str) -> int:
         return self._session.inputs[state].shape.index("B")
-
-    def _zeros(self, state: str, rows: int) -> NDArray[Any]:
-        port = self._session.inputs[state]
-        return np.zeros([rows if size == "B" else int(size) for size in port.shape], port.dtype)
 
 
 def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 
 from ...compiler.diagnostics import NetwrightError
 from ...compiler.driver import Compilation
-from ...compiler.ir.dims import evaluate
 from ...compiler.ir.shapes import TensorType
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.language_model import LanguageModel as Settings
@@ -22,13 +20,11 @@ from ...compiler.objectives.schedules import Schedule
 from ...compiler.ops.generation import NO_TOKEN
 from ..data.batches import Batch
 from ..distributed.world import ALONE, World
-from ..generated import build_program
+from ..generated import build_program, by_name
 from ..measure import evaluating
 from ..spoken import Ids, Vocabulary
 from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Outputs, Turn
-
-DTYPES = {"f32": torch.float32, "i64": torch.int64}
-"""Of the states of networks."""
+from .tokens import Sums, zero_states
 
 
 class LanguageModel:
@@ -100,10 +96,8 @@ class LanguageModel:
         """The outputs, and the state behind the batch where there is one before it."""
         tokens = batch.values[self._tokens]
         if not self.continues:
-            results = self._network(tokens)
-            tensors = results if isinstance(results, tuple) else (results,)
-            return dict(zip(self._ports, tensors, strict=True)), {}
-        found = dict(zip(self._graph.outputs, self._step(tokens, *state.values()), strict=True))
+            return by_name(self._network(tokens), self._ports), {}
+        found = by_name(self._step(tokens, *state.values()), self._graph.outputs)
         states = self._graph.states
         behind = {given: found[made] for given, made in states.items()}
         return {self._output: found[self._output]}, behind
@@ -111,14 +105,7 @@ class LanguageModel:
     def _zeros(self, rows: int) -> dict[str, Tensor]:
         """What every row of a batch begins with."""
         kinds = {name: self._type(name) for name in self._graph.states}
-        return {
-            name: torch.zeros(
-                [evaluate(size, {"B": rows}) for size in kind.shape],
-                dtype=DTYPES[kind.dtype.value],
-                device=self._device,
-            )
-            for name, kind in kinds.items()
-        }
+        return zero_states(kinds, rows, self._device)
 
     def _type(self, state: str) -> TensorType:
         return next(value.type for value in self._graph.inputs if value.name == state)
@@ -184,16 +171,15 @@ def _sampler(
     return Sampler(settings.sample, program, vocabulary, device)
 
 
-class TokenMeter:
+class TokenMeter(Sums):
     """`loss` in nats, `bits` and `accuracy`, averaged over tokens.
 
     target: the field, and output: the scores, that are compared.
     """
 
     def __init__(self, target: str, output: str, device: torch.device, world: World = ALONE):
-        self._target, self._output, self._world = target, output, world
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, hits, tokens
-        self._empty = True
+        super().__init__(3, device, world)
+        self._target, self._output = target, output
 
     def update(
         self,
@@ -202,31 +188,11 @@ class TokenMeter:
         b: Batch,
         masses: Masses = NO_MASSES,
     ) -> None:
-        """Take in one batch, all of whose tokens count alike; nothing leaves the device."""
-        target = b.raw[self._target]
-        hits = (outputs[self._output].argmax(-1) == target).sum().double()
-        loss = losses["loss"].double() * target.numel()
-        self._sums += torch.stack([loss, hits, torch.full_like(loss, target.numel())])
-        self._empty = False
-
-    def expect(
-        self,
-        outputs: Mapping[str, Tensor],
-        losses: Mapping[str, Tensor],
-        b: Batch,
-        masses: Masses = NO_MASSES,
-    ) -> None:
-        """Nothing depends on what a batch is like."""
-
-    @property
-    def is_empty(self) -> bool:
-        return self._empty
+        """Take in one batch, all of whose tokens count alike."""
+        target, loss = b.raw[self._target], losses["loss"].double()
+        hits = (outputs[self._output].argmax(-1) == target).sum()
+        self.add([loss * target.numel(), hits, torch.full_like(loss, target.numel())])
 
     def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
         """There is one loss, of weight 1."""
-        loss, hits, tokens = self._world.total(self._sums).tolist()
-        mean = loss / max(tokens, 1)
-        return {"loss": mean, "bits": mean / math.log(2), "accuracy": hits / max(tokens, 1)}
-
-    def confusion(self) -> list[list[int]] | None:
-        return None
+        return self.means()[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import closing
 
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 
 from ...compiler.backends.torch_source import generate
 from ...compiler.driver import Compilation
-from ...compiler.ir.dims import evaluate
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.seq2seq import Seq2Seq as Settings
@@ -24,10 +22,10 @@ from ..data.batches import Batch, Batches
 from ..data.dataset import Dataset, Part
 from ..data.homes import choose_home
 from ..distributed.world import ALONE, World
-from ..generated import build_program
+from ..generated import build_program, by_name
 from ..numbers import Number
 from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Objective, Outputs, Turn
-from .language_model import DTYPES
+from .tokens import Sums, zero_states
 
 FORCING = "teacher_forcing"
 """The schedule of how often the true token is read."""
@@ -109,8 +107,7 @@ class Seq2Seq:
     def _given(self, batch: Batch) -> dict[str, Tensor]:
         """Input of the decoder -> tensor, the true answer among them."""
         made = self._encoder(*[batch.values[name] for name in self._encoder_fields])
-        tensors = made if isinstance(made, tuple) else (made,)
-        encoded = dict(zip(self._encoder_ports, tensors, strict=True))
+        encoded = by_name(made, self._encoder_ports)
         given = {}
         for port, source in self._sources.items():
             output = self._settings.encoded(source)
@@ -123,9 +120,7 @@ class Seq2Seq:
     def _forced(self, given: Mapping[str, Tensor]) -> Tensor:
         """[B, T + 1, K]: the scores where each step reads the true token before it."""
         results = self._decoder(*given.values())
-        tensors = results if isinstance(results, tuple) else (results,)
-        outputs: Outputs = dict(zip(self._decoder_ports, tensors, strict=True))
-        return outputs[self._scores]
+        return by_name(results, self._decoder_ports)[self._scores]
 
 
 class Answers:
@@ -202,28 +197,20 @@ class Sampler:
     def _run(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         graph = self._stepped.graph
         made = self._step(*[values[value.name] for value in graph.inputs])
-        tensors = made if isinstance(made, tuple) else (made,)
-        return dict(zip(graph.outputs, tensors, strict=True))
+        return by_name(made, graph.outputs)
 
     def _zeros(self, like: Tensor) -> dict[str, Tensor]:
         """What the states begin with that the encoder does not give."""
-        return {
-            state.input: torch.zeros(
-                [evaluate(size, {"B": len(like)}) for size in state.type.shape],
-                dtype=DTYPES[state.type.dtype.value],
-                device=like.device,
-            )
-            for state in self._stepped.states
-        }
+        kinds = {state.input: state.type for state in self._stepped.states}
+        return zero_states(kinds, len(like), like.device)
 
 
-class AnswerMeter:
+class AnswerMeter(Sums):
     """`loss` in nats, `bits` and `accuracy` by tokens, and `exact`, the share of right answers."""
 
     def __init__(self, answers: Answers, scores: str, device: torch.device, world: World = ALONE):
-        self._answers, self._scores, self._world = answers, scores, world
-        self._sums = torch.zeros(5, dtype=torch.float64, device=device)
-        self._empty = True
+        super().__init__(5, device, world)
+        self._answers, self._scores = answers, scores
 
     def update(
         self,
@@ -237,36 +224,13 @@ class AnswerMeter:
         real = wanted != NO_TOKEN
         hits = (outputs[self._scores].argmax(-1) == wanted) & real
         right = are_exact(outputs[ANSWERS], wanted)
-        parts = [losses["loss"] * real.sum(), hits.sum(), real.sum(), right.sum()]
-        size = torch.full_like(self._sums[0], b.size)
-        self._sums += torch.stack([*(part.double() for part in parts), size])
-        self._empty = False
-
-    def expect(
-        self,
-        outputs: Mapping[str, Tensor],
-        losses: Mapping[str, Tensor],
-        b: Batch,
-        masses: Masses = NO_MASSES,
-    ) -> None:
-        """Nothing depends on what a batch is like."""
-
-    @property
-    def is_empty(self) -> bool:
-        return self._empty
+        loss = losses["loss"]
+        count = torch.full_like(real.sum(), b.size)
+        self.add([loss * real.sum(), hits.sum(), real.sum(), right.sum(), count])
 
     def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
-        loss, hits, tokens, right, samples = self._world.total(self._sums).tolist()
-        mean = loss / max(tokens, 1)
-        return {
-            "loss": mean,
-            "bits": mean / math.log(2),
-            "accuracy": hits / max(tokens, 1),
-            "exact": right / max(samples, 1),
-        }
-
-    def confusion(self) -> list[list[int]] | None:
-        return None
+        figures, (right, samples) = self.means()
+        return {**figures, "exact": right / max(samples, 1)}
 
 
 def are_exact(answers: Tensor, wanted: Tensor) -> Tensor:

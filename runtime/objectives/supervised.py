@@ -15,6 +15,7 @@ from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.supervised import Supervised as Settings
 from ..data.batches import Batch
 from ..distributed.world import World
+from ..generated import by_name
 from ..metrics import Figures
 from ..numbers import Number
 from .base import Losses, Masses, Meter, Numbers, Outputs, Turn
@@ -61,8 +62,7 @@ class Supervised:
     def outputs(self, batch: Batch) -> Outputs:
         """Output of the network -> tensor."""
         results = self._network(*[batch.values[field] for field in self._inputs])
-        tensors = results if isinstance(results, tuple) else (results,)
-        return dict(zip(self._ports, tensors, strict=True))
+        return by_name(results, self._ports)
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         return self._judge(outputs, batch, numbers)
