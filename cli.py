@@ -169,20 +169,33 @@ def data_option(command: Any) -> Any:
     )
 
 
+def check_ending(output: Path, endings: Iterable[str]) -> None:
+    """Refuse a name whose ending tells no kind of file that is written here."""
+    if output.suffix.lower() not in endings:
+        *most, last = endings
+        names = f"{', '.join(most)} or {last}"
+        raise click.BadParameter(f"expected a name with {names}, found {output}", param_hint="-o")
+
+
+def read_values(settings: Sequence[str], option: str) -> dict[str, str]:
+    """What an option says that is given several times as NAME=VALUE."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"expected NAME=VALUE, found {setting!r}", param_hint=option)
+        if name in values:
+            raise click.BadParameter(f"`{name}` is set twice", param_hint=option)
+        values[name] = value
+    return values
+
+
 def read_choices(settings: Sequence[str], variant: str | None, plugins: Sequence[Path]) -> Choices:
     """Load the plug-ins and read `--set`."""
     from .compiler.language.params import Choices
 
     load_plugins(plugins)
-    values: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"expected NAME=VALUE, found {setting!r}", param_hint="--set")
-        if name in values:
-            raise click.BadParameter(f"`{name}` is set twice", param_hint="--set")
-        values[name] = value
-    return Choices(variant, values)
+    return Choices(variant, read_values(settings, "--set"))
 
 
 def load_plugins(plugins: Sequence[Path]) -> None:
@@ -722,10 +735,25 @@ def export(
 @click.argument("bundle", type=EXISTING)
 @click.argument("inputs", nargs=-1, required=True, type=EXISTING)
 @click.option("--program", default="predict", show_default=True, help="Which program to run.")
-@click.option("-o", "--output", type=NEW, help="Write the results to a .csv or .npz file instead.")
+@click.option(
+    "-o",
+    "--output",
+    type=NEW,
+    help="Write the results to a .csv or .npz file instead; to a .png where they are images.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Of the noise that a program takes, such as `score`; 0 unless given.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 def predict(
-    bundle: Path, inputs: tuple[Path, ...], program: str, output: Path | None, device: Any
+    bundle: Path,
+    inputs: tuple[Path, ...],
+    program: str,
+    output: Path | None,
+    seed: int | None,
+    device: Any,
 ) -> None:
     """Run a bundle on files of the kinds it was trained on, and on npy and npz files.
 
@@ -735,12 +763,10 @@ def predict(
     from .runtime.predict import predict_files
     from .runtime.result_files import ENDINGS
 
-    if output and output.suffix.lower() not in ENDINGS:
-        names = " or ".join(ENDINGS)
-        raise click.BadParameter(f"expected a name with {names}, found {output}", param_hint="-o")
-
+    if output:
+        check_ending(output, ENDINGS)
     for line in predict_files(
-        bundle, inputs, program=program, output=output, device=device, warn=warn
+        bundle, inputs, program=program, output=output, seed=seed, device=device, warn=warn
     ):
         click.echo(line)
 
@@ -806,6 +832,49 @@ def generate(
         warn=warn,
     )
     click.echo(prompt.encode(errors="surrogateescape").decode(errors="replace") + text)
+
+
+@cli.command(
+    short_help="Draw new samples: a picture, or arrays.",
+    epilog=example("netwright sample runs/vae_digits-1/bundle -o samples.png --count 64"),
+)
+@click.argument("bundle", type=EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    type=NEW,
+    required=True,
+    help="A .png with the samples side by side, or an .npz or .npy file of raw values.",
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), default=16, show_default=True, help="How many samples."
+)
+@click.option(
+    "--given",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What they are made for, a number or a class; values with commas between them take turns.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the noise: the same seed, the same samples.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+def sample(
+    bundle: Path, output: Path, count: int, settings: tuple[str, ...], seed: int, device: Any
+) -> None:
+    """Draw new samples by the program `sample` of a bundle, in ONNX Runtime alone."""
+    from .runtime.sample import ENDINGS, write_samples
+    from .runtime.session import load
+
+    check_ending(output, ENDINGS)
+    given = read_values(settings, "--given")
+    write_samples(load(bundle, device), output, count, seed=seed, given=given)
+    click.echo(f"wrote {output}")
 
 
 @cli.command(

@@ -68,6 +68,7 @@ class Code(Enum):
     P951 = "a plug-in cannot be loaded"
     L901 = "vanilla `rnn` over more than 100 steps"
     L902 = "convolution over an axis that has no order"
+    L903 = "code of an autoencoder that is not smaller than its target"
     L904 = "activation applied twice"
     L906 = "convolution with a bias right before batch norm"
     L907 = "output range does not fit the data"
@@ -75,6 +76,7 @@ class Code(Enum):
     L909 = "receptive field smaller than the input"
     L910 = "padding of a sequence taken for data"
     L911 = "recurrent layer over an image"
+    L912 = "codes of a `vae` that follow no known distribution"
 
     @property
     def severity(self) -> Severity:

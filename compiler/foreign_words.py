@@ -87,6 +87,7 @@ OPERATORS = """
     zeropad zeropad2d zeropadding2d reflectionpad2d: pad
     skip noop passthrough: identity
     normalize: l2_normalize
+    vq vectorquantizer vectorquantizerema vectorquantization quantizer: vector_quantize
     astype totype: cast
 """
 
@@ -112,7 +113,12 @@ ARGUMENTS = """
     iscausal causalmask: causal
     negativeslope leakiness: slope
     epsilon layernormeps batchnormeps: eps
-    numembeddings vocabsize vocabularysize inputdim nclasses: size, classes
+    numembeddings: size, classes, codes
+    vocabsize vocabularysize inputdim nclasses: size, classes
+    nembed nembeddings codebooksize numcodes ncodes: codes
+    commitmentcost commitmentweight commitmentlossweight: commitment
+    emadecay: decay
+    thresholdemadeadcode deadcodethreshold restartthreshold: restart
     embeddingdim embeddim embeddingsize dmodel: dim
     paddingidx padid padtoken: pad_id
     numclasses classcount: below, classes

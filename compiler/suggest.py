@@ -75,6 +75,8 @@ def size_help(name: str, axis: int) -> str:
         return "write `B` for the batch"
     if name in NO_SIZE:
         return "give a size that varies a name, such as `T`, and declare it: `dims: {T: {min: 1}}`"
+    if not name.isidentifier():  # a number such as 0 can't be declared
+        return "write a whole number of at least 1, or the name of a size in `dims`"
     return f"declare it: `dims: {{{name}: {{min: 1}}}}`; `B` is the batch"
 
 

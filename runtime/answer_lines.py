@@ -29,19 +29,21 @@ def answer_lines(
     """A line for each sample, such as `cat 0.970, dog 0.030; age 4.2`.
 
     Scores are left out where their probabilities are there too. Classes without names are called
-    by their numbers, and outputs by their names, unless classes alone are shown.
+    by their numbers, and outputs by their names, unless classes alone are shown. Where each output
+    is one number, commas are enough between them: `elbo -25.1, kl 2.1`.
 
     Args:
         results: output -> array [N, ...].
         lengths: output -> how many elements along axis 1 are real, [N]; others are left out.
     """
     shown = shown_outputs(results, manifest)
+    between = ", " if all(values.ndim == 1 for values in shown.values()) else "; "
     for index in range(len(next(iter(results.values())))):
         told = (
             _answer(name, _real(values, lengths.get(name), index), manifest, alone=len(shown) == 1)
             for name, values in shown.items()
         )
-        yield "; ".join(told)
+        yield between.join(told)
 
 
 def _real(values: Array, lengths: Array | None, index: int) -> Array:

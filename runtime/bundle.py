@@ -57,11 +57,14 @@ class Port(Strict):
 
     dtype: numpy's word (`uint8`, `float32`, `int64`).
     shape: numbers, names of symbols (`B`), and for outputs printed formulas (`2*H`).
-    range: the smallest and largest value of an input, where the spec says so.
+    range: the smallest and largest value of an input, where the spec says so; of an output that is
+        like samples of a field, where they are known.
     below: an input's labels or ids are from 0 to less than this.
     classes: the names of the labels 0, 1, 2, ... of an input.
     lengths: the input that says how many elements of this one, or of this answer, are real, along
         axis 1.
+    noise: the distribution of an input that is drawn: `normal` for the standard normal one,
+        `uniform` for numbers from 0 to below 1.
     """
 
     dtype: str = Field(pattern=r"^(float(16|32|64)|bfloat16|int(32|64)|uint8|bool)$")
@@ -70,6 +73,7 @@ class Port(Strict):
     below: int | None = Field(default=None, ge=1)
     classes: list[str] | None = Field(default=None, min_length=1)
     lengths: str | None = None
+    noise: Literal["normal", "uniform"] | None = None
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"

@@ -168,6 +168,9 @@ class _Teller:
         yield f"  {span}, {_moments(*found.whole())}"
         if axis is not None:
             yield from self._by_axis(name, found)
+        if field.binarize is not None:
+            yield f"  the network sees {_binarized(field, field.binarize)}"
+            return  # `normalize`, which would be suggested, excludes `binarize`
         if field.is_transformed:
             yield f"  the network sees {_moments(*transformed(field, found).whole())}"
         is_measured = field.normalize is not None and field.normalize.measured
@@ -244,6 +247,11 @@ def _samples(number: int, part: str) -> str:
 
 def _moments(mean: float, std: float) -> str:
     return f"mean {_number(mean)}, deviation {_number(std)}"
+
+
+def _binarized(field: Field, threshold: float) -> str:
+    after = "after `scale`" if field.scale is not None else "as stored"
+    return f"1 where a value {after} is above {threshold:g}, else 0"
 
 
 def _number(value: float) -> str:

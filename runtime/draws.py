@@ -136,7 +136,9 @@ def cumulative(scores: NDArray[Any], temperature: float, top_k: int) -> NDArray[
 
 def judge_of(programs: Mapping[str, Graph], run: Mapping[str, RunTorch]) -> Judge | None:
     """What judges the tokens of an objective's programs; None where none of them chooses any."""
-    predict = programs["predict"]
+    predict = programs.get("predict")
+    if predict is None:
+        return None
     scores = next(iter(predict.outputs))
     for graph in programs.values():
         if _chooses(graph, DrawToken):

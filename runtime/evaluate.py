@@ -89,7 +89,8 @@ def _evaluate_run(
     batches = {"train": job.train, "validation": job.validation, "test": job.test}[split]
     assert batches is not None
     with kernels(plan), closing(job):
-        return measure(job.objective, batches, 2 * job.settings.batch, job.figures(), step)
+        found = measure(job.objective, batches, 2 * job.settings.batch, job.figures(), step)
+        return {**found, **job.closing(batches)}
 
 
 def _evaluate_bundle(

@@ -22,9 +22,11 @@ from .bundle import (
     MANIFEST,
     SPEC,
     WEIGHTS,
+    Bounds,
     FileRecord,
     Manifest,
     Metrics,
+    Program,
 )
 from .bundle_target import check_target
 from .checkpoint import load_weights, steps
@@ -32,7 +34,7 @@ from .chunk_parity import Whole, compare_chunks
 from .draws import judge_of
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
 from .memory import enough_memory
-from .opening import check_trainable, input_fields, open_run
+from .opening import check_trainable, input_fields, objective_of, open_run
 from .outcome import Outcome, outcome_of
 from .parity import check_parity, compare_program
 from .runs import SUMMARY, versions
@@ -281,7 +283,7 @@ def _manifest(
     paths = sorted(path for path in draft.rglob("*") if path.is_file())
     inputs = {value.name for program in programs.values() for value in program.inputs}
     outputs = {output for program in programs.values() for output in program.outputs}
-    inputs -= {state for program in programs.values() for state in program.states}
+    inputs &= compilation.fields.keys()  # others are no data, such as states and noise
     symbols = symbol_bounds(programs.values())
     data = compilation.spec.data
     assert data, "what can be trained has data"
@@ -291,10 +293,7 @@ def _manifest(
         summary=compilation.spec.summary,
         spec_sha256=compilation.spec_hash,
         files={path.relative_to(draft).as_posix(): _record(path) for path in paths},
-        programs={
-            name: program_signature(graph, _file(name), input_fields(compilation), symbols)
-            for name, graph in programs.items()
-        },
+        programs=_signatures(compilation, programs, symbols),
         symbols=symbols,
         reading=reading(data.source, inputs),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
@@ -307,6 +306,18 @@ def _manifest(
         outcome=outcome.predicate if outcome else "",
         versions=versions("torch", "onnx", "onnx-ir", "onnxruntime-gpu", "onnxruntime", "numpy"),
     )
+
+
+def _signatures(
+    compilation: Compilation, programs: Mapping[str, Graph], symbols: Mapping[str, Bounds]
+) -> dict[str, Program]:
+    objective, fields = objective_of(compilation), compilation.fields
+    like = {output: fields[name] for output, name in objective.imitated(fields).items()}
+    held, noise = input_fields(compilation), objective.noise_inputs()
+    return {
+        name: program_signature(graph, _file(name), held, symbols, noise, like)
+        for name, graph in programs.items()
+    }
 
 
 def _statistics(compilation: Compilation) -> dict[str, Normalize]:

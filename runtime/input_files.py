@@ -22,6 +22,7 @@ from .image_inputs import no_image, read_image, takes_images
 from .images import SUFFIXES
 from .input_checks import Arrays, quoted
 from .memory import enough_memory
+from .noise import given_ports
 from .ragged_inputs import offsets_in, read_ragged
 from .session import Session
 
@@ -65,13 +66,14 @@ class Reader:
     """Reads files for a program.
 
     Args:
-        session: the program. reading: how files became samples in training.
+        session: the program; its noise is not read. reading: how files became samples in training.
         batch: how many images of a folder are read at a time.
         warn: told what was left out of a file.
     """
 
     def __init__(self, session: Session, reading: Reading, batch: int, warn: Warn) -> None:
-        self._session, self._reading, self._batch, self._warn = session, reading, batch, warn
+        self._ports, self._symbols = given_ports(session.inputs), session.symbols
+        self._reading, self._batch, self._warn = reading, batch, warn
 
     def read(self, path: Path) -> Iterator[Samples]:
         """The samples of a file, or of the images below a folder.
@@ -142,11 +144,11 @@ class Reader:
         return names
 
     def _one_size(self) -> bool:
-        sizes = [size for port in self._session.inputs.values() for size in port.shape[2:]]
+        sizes = [size for port in self._ports.values() for size in port.shape[2:]]
         return bool(self._reading.images) or all(isinstance(size, int) for size in sizes)
 
     def _takes_images(self) -> bool:
-        return any(map(takes_images, self._session.inputs.values()))
+        return any(map(takes_images, self._ports.values()))
 
     def _kinds(self) -> str:
         """The files that a program without images takes."""
@@ -156,7 +158,7 @@ class Reader:
 
     def _images(self, paths: Sequence[Path]) -> Samples:
         name = self._only(paths[0])
-        port, form = self._session.inputs[name], self._reading.images.get(name)
+        port, form = self._ports[name], self._reading.images.get(name)
         images = [read_image(path, name, port, form) for path in paths]
         places = [Place(path, None, str(path)) for path in paths]
         file = paths[0] if len(paths) == 1 else paths[0].parent
@@ -165,10 +167,10 @@ class Reader:
     def _table(self, path: Path) -> Samples:
         from .table_inputs import read_rows
 
-        form, session = self._reading.table, self._session
+        form, ports = self._reading.table, self._ports
         assert form is not None
         with enough_memory("the prediction"):
-            rows = read_rows(path, session.inputs, session.symbols, form, self._reading.source)
+            rows = read_rows(path, ports, self._symbols, form, self._reading.source)
         for note in rows.notes:
             self._warn(note)
         return Samples(path, rows.arrays, [Place(path, n, f"{path} row {n}") for n in rows.numbers])
@@ -196,24 +198,22 @@ class Reader:
         with _undamaged(path):
             if suffix == ".npy":
                 return self._of_arrays(path, {self._only(path): load_npy(path)})
-            names = self._array_names(path, self._session.inputs)
+            names = self._array_names(path, self._ports)
             arrays = load_npz(path, names.values())
             return self._of_arrays(path, {name: arrays[array] for name, array in names.items()})
 
     def _offsets(self, path: Path) -> dict[str, str]:
         """The inputs that an `.npz` file has offsets of."""
         with _undamaged(path):
-            return offsets_in(array_names(path), self._session.inputs, self._reading)
+            return offsets_in(array_names(path), self._ports, self._reading)
 
     def _ragged(self, path: Path, offsets: Mapping[str, str]) -> Iterator[Samples]:
         """Samples of different lengths, some at a time, padded to the longest of these."""
-        ports, start = self._session.inputs, 0
+        ports, start = self._ports, 0
         counted = {ports[name].lengths for name in offsets}
         with _undamaged(path):
             names = self._array_names(path, [name for name in ports if name not in counted])
-            parts = list(
-                read_ragged(path, names, offsets, ports, self._session.symbols, self._batch)
-            )
+            parts = list(read_ragged(path, names, offsets, ports, self._symbols, self._batch))
         for arrays in parts:
             count = max(map(len, arrays.values()))
             rows = range(start, start + count)
@@ -232,7 +232,7 @@ class Reader:
             raise failure(
                 Code.B802,
                 f"expected the inputs {quoted(names)} in `{path}`, found {quoted(found) or 'none'}",
-                notes=[f"`{name}` is {port}" for name, port in self._session.inputs.items()],
+                notes=[f"`{name}` is {port}" for name, port in self._ports.items()],
             )
         return names
 
@@ -244,7 +244,7 @@ class Reader:
 
     def _fitted(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """An array with the axes of size 1 that training would have added or dropped."""
-        shape = self._session.inputs[name].shape
+        shape = self._ports[name].shape
         if array.ndim == len(shape):
             return array
         from .data.check import with_rank
@@ -253,7 +253,7 @@ class Reader:
 
     def _only(self, path: Path) -> str:
         """The name of the sole input of a program."""
-        inputs = self._session.inputs
+        inputs = self._ports
         if len(inputs) == 1:
             return next(iter(inputs))
         raise _several(path, inputs)

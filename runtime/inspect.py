@@ -9,7 +9,16 @@ from typing import Any
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.suggest import listing, visible
-from .bundle import Bounds, Manifest, OpenedBundle, Reading, SeriesForm, is_bundle, open_bundle
+from .bundle import (
+    Bounds,
+    Manifest,
+    OpenedBundle,
+    Port,
+    Reading,
+    SeriesForm,
+    is_bundle,
+    open_bundle,
+)
 from .checkpoint import Damaged, folder_of, steps, verified_files
 from .files import read_json
 from .history import read_history
@@ -96,7 +105,8 @@ def _bundle(bundle: OpenedBundle) -> Iterator[str]:
     for name, program in manifest.programs.items():
         chunks = f", one chunk of {program.time} at a time" if program.time else ""
         yield f"program {name}: {program.file}, {_size(manifest.files[program.file].bytes)}{chunks}"
-        yield from (f"  input   {port}: {kind}" for port, kind in program.own_inputs().items())
+        for port, kind in program.own_inputs().items():
+            yield f"  input   {port}: {kind}{_drawn(kind)}"
         yield from (f"  output  {port}: {kind}" for port, kind in program.own_outputs().items())
         for given, made in program.states.items():
             yield f"  state   {given}: {program.inputs[given]}, from the chunk before: {made}"
@@ -112,6 +122,12 @@ def _bundle(bundle: OpenedBundle) -> Iterator[str]:
     yield from _metrics(manifest.metrics)
     yield from _parity(manifest.parity)
     yield f"made with {_versions(manifest.versions)}"
+
+
+def _drawn(port: Port) -> str:
+    """What an input is that nobody gives."""
+    words = {"normal": "standard normal numbers", "uniform": "numbers from 0 to below 1"}
+    return f", drawn: {words[port.noise]}" if port.noise else ""
 
 
 def _trained(manifest: Manifest) -> str:

@@ -8,9 +8,10 @@ import torch
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
+from ..compiler.objectives.source import Source
 from .data.batches import Batches
 from .data.columns import Columns
-from .data.dataset import Dataset, Part
+from .data.dataset import Dataset, Part, open_source
 from .data.homes import choose_home
 from .data.orders import Order, Streams, usual_order
 from .distributed.world import ALONE, World
@@ -73,7 +74,20 @@ def make_job(
         device=device,
         plan=plan,
         world=world,
+        other=lambda source: _other(source, compilation, dataset, device, plan),
     )
+
+
+def _other(
+    source: Source, compilation: Compilation, dataset: Dataset, device: torch.device, plan: Plan
+) -> Batches:
+    """The samples of another source as the spec's fields: its test samples, where it has some.
+
+    Raises: NetwrightError: F601, F602.
+    """
+    other = open_source(source, dataset.fields, compilation.spec.dims, dataset.folder)
+    home = choose_home(other, device)
+    return Batches(other, dataset.fields, device, plan.layout, home=home)
 
 
 def _order(objective: Objective, columns: Columns) -> Order:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from .data.batches import Batch, Batches, Share
+from .data.seeds import EVALUATION, derive
+from .device import seed_generators
 from .distributed.world import ALONE, World
 from .numbers import numbers_at
 from .objectives.base import Meter, Objective
@@ -33,6 +35,7 @@ def measure(
     """
     numbers = numbers_at(objective.schedules, step)
     with evaluating(objective.networks.values()), torch.inference_mode():
+        seeded(batches.device, world.rank)
         for batch in _part(batches, size, world):
             outputs = objective.outputs(batch)
             losses, masses = objective.losses(outputs, batch, numbers), objective.masses(batch)
@@ -47,6 +50,14 @@ def measure(
 
 def _part(batches: Batches, size: int, world: World) -> Iterator[Batch]:
     return batches.in_order(size, Share(world.rank, world.size))
+
+
+def seeded(device: torch.device, rank: int = 0) -> None:
+    """Begin the random numbers of an evaluation, the same ones in each.
+
+    A measurement is thus a function of the weights. Steps of training have seeds of their own.
+    """
+    seed_generators(derive(0, EVALUATION, 0, rank), device)
 
 
 @contextmanager

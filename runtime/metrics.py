@@ -20,7 +20,7 @@ from .data.batches import Batch
 from .data.restore import Restore
 from .distributed.world import ALONE, World
 from .numbers import Number
-from .objectives.base import NO_MASSES, Masses, Numbers
+from .objectives.base import NO_MASSES, Masses, Meter, Numbers
 from .objectives.losses import real_steps
 
 Judge = Any
@@ -30,7 +30,7 @@ MOST_CLASSES = 200
 """Above this a confusion matrix is too large to read."""
 
 
-class Figures:
+class Figures(Meter):
     """The metrics of one evaluation, and the mean losses.
 
     A metric is made when it sees its first output, whose size says how many classes there are.
@@ -159,7 +159,11 @@ class Figures:
         elif (field := raw_field(loss, self._fields)) is not None:
             if loss.target not in self._restore:
                 self._restore[loss.target] = Restore(field, self._device)
-            output, target = self._restore[loss.target](output), batch.raw[loss.target].float()
+            restore = self._restore[loss.target]
+            # The stored values are exact, but those that `binarize` changed are no targets.
+            stored = batch.raw[loss.target].float()
+            target = stored if field.binarize is None else restore(target)
+            output = restore(output)
         if loss.kind == "classes" and pair.axis == FIRST:
             output = output.movedim(FIRST, LAST)
         if pair.lengths is not None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.diagnostics import NetwrightError
+from ..compiler.diagnostics import Code, NetwrightError, failure
 from .answer_lines import answer_lines
 from .bundle import Port
 from .chunks import need_whole
-from .input_checks import Arrays, real_steps
+from .input_checks import Arrays, check_inputs, real_steps
 from .input_files import Place, Reader, Samples
 from .memory import enough_memory
+from .noise import NoiseSource, given_ports, sizes_in
 from .result_files import Answers, check_output, write_answers
 from .session import Device, Session, load
 
@@ -31,6 +32,7 @@ def predict_files(
     *,
     program: str = "predict",
     output: Path | None = None,
+    seed: int | None = None,
     device: Device = "auto",
     warn: Warn = lambda text: None,
 ) -> Iterator[str]:
@@ -39,7 +41,9 @@ def predict_files(
     Args:
         inputs: what training read, as the bundle remembers it: tables, images or folders of them;
             `.npy` for a program with one input, `.npz` with its inputs by name.
-        output: a `.csv` or `.npz` file for all results, joined; None to show them as lines.
+        output: a `.csv`, `.npz` or `.png` file for all results, joined; None to show them as lines.
+        seed: of the noise that a program takes beside the files; None for 0, or where it takes
+            none.
         warn: told of the first value of each input that its field does not allow, and of what was
             left out of a file.
     Returns: the lines to print: a line per sample, or where the results were written.
@@ -50,14 +54,15 @@ def predict_files(
     opened = load(bundle, device)
     session = opened.program(program)
     need_whole(session.signature, program)
+    noise = _noise(session, program, seed)
     if output is not None:
         check_output(output, session.outputs)
     reader = Reader(session, opened.manifest.reading, BATCH, warn)
-    ranges = _Ranges(session.inputs, warn)
+    ranges = _Ranges(given_ports(session.inputs), warn)
     found: list[Answers] = []
     for path in inputs:
         for samples in reader.read(path):
-            results = _results(session, samples)
+            results = _results(session, samples, noise)
             ranges.look(samples)
             _warn_of_nonsense(results, samples.file, warn)
             if output is None:
@@ -67,7 +72,7 @@ def predict_files(
                 lengths = _lengths(session, samples) if samples.is_ragged else {}
                 found.append(Answers(samples.places, results, lengths))
     if output is not None:
-        write_answers(output, found, opened.manifest)
+        write_answers(output, found, opened.manifest, session.outputs)
         yield f"wrote {output}"
 
 
@@ -84,15 +89,41 @@ def _lengths(session: Session, samples: Samples) -> Arrays:
     }
 
 
-def _results(session: Session, samples: Samples) -> Arrays:
+def _noise(session: Session, program: str, seed: int | None) -> NoiseSource:
+    """What draws the noise of a program that files are given to besides."""
+    found = NoiseSource(session.inputs, seed or 0)
+    if not given_ports(session.inputs):
+        raise failure(
+            Code.B802,
+            f"expected a program that takes samples, found `{program}`, which takes noise alone",
+            help="`netwright sample` runs it",
+        )
+    if seed is not None and not found.ports:
+        raise failure(
+            Code.B802,
+            f"expected a program with noise to draw by a seed, found `{program}`, which takes none",
+            help="leave `--seed` out",
+        )
+    return found
+
+
+def _results(session: Session, samples: Samples, noise: NoiseSource) -> Arrays:
     """What the program answers; a mistake in an array names its file."""
     try:
         with enough_memory("the prediction"):
-            return session.in_batches(samples.arrays, BATCH)
+            return session.in_batches(_with_noise(session, samples.arrays, noise), BATCH)
     except NetwrightError as error:
         note = f"read from `{samples.file}`"
         told = [replace(problem, notes=(*problem.notes, note)) for problem in error.diagnostics]
         raise NetwrightError(*told) from error
+
+
+def _with_noise(session: Session, arrays: Arrays, noise: NoiseSource) -> Arrays:
+    if not noise.ports:
+        return arrays
+    ports = given_ports(session.inputs)
+    checked = check_inputs(arrays, ports, session.symbols)  # before their sizes are relied on
+    return {**checked, **noise.draw(sizes_in(checked, ports))}
 
 
 def _warn_of_nonsense(results: Arrays, file: Path, warn: Warn) -> None:

@@ -1,4 +1,5 @@
-"""What a program answered, as a file: a table in CSV, or arrays in numpy's `.npz`. Torch-free."""
+"""What a program answered, as a file: a table in CSV, arrays in numpy's `.npz`, or a picture of
+images. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from .bundle import Manifest, Port
 from .files import write_bytes
 from .input_checks import Arrays, real_steps
 from .input_files import Place
+from .sheet import check_images, draw_sheet
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Answers:
 
 
 def check_output(path: Path, ports: Mapping[str, Port]) -> None:
-    """Raises: NetwrightError: R903: these outputs are too large for the lines of a table."""
+    """Raises: NetwrightError: R903: a file of this kind does not hold such outputs."""
+    if path.suffix.lower() == ".png":
+        check_images(ports)
     for name, port in ports.items():
         sizes = [size for size in port.shape[1:] if size != 1]
         if path.suffix.lower() == ".csv" and (len(sizes) > 1 or port.lengths is not None):
@@ -45,15 +49,18 @@ def check_output(path: Path, ports: Mapping[str, Port]) -> None:
             )
 
 
-def write_answers(path: Path, found: Sequence[Answers], manifest: Manifest) -> None:
+def write_answers(
+    path: Path, found: Sequence[Answers], manifest: Manifest, ports: Mapping[str, Port]
+) -> None:
     """Write the results of all files, in their order.
 
     Answers that differ in length lie one after the other, and `<output>_offsets` says where each of
     them begins, as in the `.npz` files that training reads.
 
     Args:
-        path: a name that ends with one of `ENDINGS`.
-    Raises: NetwrightError: B802: outputs differ in size. R903: the disk.
+        path: a name that ends with one of `ENDINGS`. ports: the outputs.
+    Raises: NetwrightError: B802: outputs differ in size. R903: too many images for a picture, or
+        the disk.
     """
     shapes = [_shapes(part) for part in found]
     if any(other != shapes[0] for other in shapes):
@@ -67,7 +74,7 @@ def write_answers(path: Path, found: Sequence[Answers], manifest: Manifest) -> N
     for name in found[0].lengths:
         lengths = np.concatenate([part.lengths[name] for part in found])
         results[f"{name}_offsets"] = np.concatenate([[0], np.cumsum(lengths)])
-    write_bytes(path, ENDINGS[path.suffix.lower()](places, results, manifest))
+    write_bytes(path, ENDINGS[path.suffix.lower()](places, results, manifest, ports))
 
 
 def _shapes(part: Answers) -> dict[str, tuple[object, ...]]:
@@ -87,14 +94,30 @@ def _stored(part: Answers, name: str) -> NDArray[Any]:
     return real
 
 
-def _arrays(places: Sequence[Place], results: Arrays, manifest: Manifest) -> bytes:
+def npz_bytes(arrays: Arrays) -> bytes:
+    """The content of an `.npz` file."""
     content = io.BytesIO()
-    named: dict[str, Any] = {**results}
+    named: dict[str, Any] = {**arrays}
     np.savez(content, **named)
     return content.getvalue()
 
 
-def _table(places: Sequence[Place], results: Arrays, manifest: Manifest) -> bytes:
+def _arrays(
+    places: Sequence[Place], results: Arrays, manifest: Manifest, ports: Mapping[str, Port]
+) -> bytes:
+    return npz_bytes(results)
+
+
+def _picture(
+    places: Sequence[Place], results: Arrays, manifest: Manifest, ports: Mapping[str, Port]
+) -> bytes:
+    ((name, images),) = results.items()
+    return draw_sheet(images, ports[name].range)
+
+
+def _table(
+    places: Sequence[Place], results: Arrays, manifest: Manifest, ports: Mapping[str, Port]
+) -> bytes:
     """A line for each sample: its file, series and row, then what each output says of it."""
     columns: list[tuple[str, Sequence[object]]] = [("file", [place.file for place in places])]
     if any(place.series for place in places):
@@ -133,8 +156,9 @@ def _columns(
         yield f"{name} {column}", list(values[:, index])
 
 
-ENDINGS: dict[str, Callable[[Sequence[Place], Arrays, Manifest], bytes]] = {
+ENDINGS: dict[str, Callable[[Sequence[Place], Arrays, Manifest, Mapping[str, Port]], bytes]] = {
     ".csv": _table,
     ".npz": _arrays,
+    ".png": _picture,
 }
 """How the name of a file of results may end, and what writes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def finish(
     job, state = trainer.job, trainer.state
     step = _chosen(trainer)
     with _at(trainer, step):
-        metrics, confusion = _measure_parts(job, step)
+        metrics, confusion, details = _measure_parts(job, step)
     summary = {
         "name": compilation.spec.name,
         "step": step,
@@ -43,9 +44,14 @@ def finish(
         "seconds": round(state.seconds, 3),
         "metrics": {part: rounded(figures) for part, figures in metrics.items()},
         "confusion": confusion,
+        "details": {name: _shortened(row) for name, row in details.items()},
     }
     files = job.world.lead(lambda: _write(compilation, job, summary))
     return step, metrics, {kind: job.folder / name for kind, name in files.items()}
+
+
+def _shortened(row: list[float]) -> list[float | None]:
+    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in row]
 
 
 def _chosen(trainer: Trainer) -> int:
@@ -84,16 +90,22 @@ def _write(compilation: Compilation, job: Job, summary: dict[str, Any]) -> dict[
     return {"summary": SUMMARY, **_draw(compilation, job, summary["confusion"])}
 
 
-def _measure_parts(job: Job, step: int) -> tuple[dict[str, dict[str, float]], Confusion]:
-    """The figures of every part that was not trained on; the confusion of the last one."""
+def _measure_parts(
+    job: Job, step: int
+) -> tuple[dict[str, dict[str, float]], Confusion, dict[str, list[float]]]:
+    """The figures of every part that was not trained on; the confusion and details of the last."""
     metrics: dict[str, dict[str, float]] = {}
-    confusion: Confusion = None
+    figures = judged = None
     for part, batches in (("validation", job.validation), ("test", job.test)):
         if batches is not None:
             figures, size = job.figures(), 2 * job.settings.batch
             metrics[part] = measure(job.objective, batches, size, figures, step, job.world)
-            confusion = figures.confusion()
-    return metrics, confusion
+            judged = batches
+    if figures is None or judged is None:
+        return metrics, None, {}
+    last = next(reversed(metrics))
+    metrics[last] |= job.closing(judged)
+    return metrics, figures.confusion(), figures.details()
 
 
 def _draw(compilation: Compilation, job: Job, confusion: Confusion) -> dict[str, str]:

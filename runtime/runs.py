@@ -11,6 +11,7 @@ runs/<name>-<n>/
   metrics.jsonl   one line for each measurement or epoch
   gradients.jsonl the sizes of gradients, at even distances
   samples.jsonl   what the network made while it was trained, such as text
+  pictures/       the same as images, a folder for each step at which they were made
   checkpoints/    see checkpoint.py
   outcome.json    how it came to its end; see outcome.py
   run.lock        while a process trains there; see lock.py
@@ -53,6 +54,7 @@ SOURCE = "model.py"
 METRICS = "metrics.jsonl"
 GRADIENTS = "gradients.jsonl"
 SAMPLES = "samples.jsonl"
+PICTURES = "pictures"
 PLAN = "plan.json"
 SUMMARY = "summary.json"
 CURVES = "curves.png"

@@ -78,10 +78,12 @@ class Session:
 
 
 ADDED_BY = {
+    "predict": "name one of these; in a shell, `netwright predict` takes `--program`",
     "step": "`stream: T` in the spec's objective adds it: train and export again",
     "generate": "the objective `language_model` makes it",
+    "sample": "objectives that learn what data is like make it, such as `vae`",
 }
-"""Programs that only some bundles have -> where they come from."""
+"""Programs that only some bundles have -> where they come from, or what there is instead."""
 
 
 class Stream:
@@ -206,6 +208,14 @@ class Bundle:
         return generate(
             self, prompt, length, temperature=temperature, top_k=top_k, stop=stop, seed=seed
         )
+
+    def sample(
+        self, count: int, *, seed: int = 0, given: Mapping[str, ArrayLike] | None = None
+    ) -> Arrays:
+        """New samples of a generative network; see `sample.sample`."""
+        from .sample import sample
+
+        return sample(self, count, seed=seed, given=given)
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.folder)!r}, programs={list(self.programs)})"

@@ -10,6 +10,7 @@ from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.ir.proofs import equal
 from ..compiler.ir.shapes import SPEC_DTYPES
+from ..compiler.objectives.base import Noise
 from ..compiler.objectives.fields import Field
 from ..compiler.objectives.sources import ImageFolder, Npz, Series, Source
 from ..compiler.objectives.table_sources import Csv, Drop, Fill, Table
@@ -27,9 +28,17 @@ from .opening import context_of, objective_of
 
 WORDS = {dtype: word for word, dtype in SPEC_DTYPES.items()}
 
+NOTHING: Mapping[str, Field] = {}
+NO_NOISE: Mapping[str, Noise] = {}
+
 
 def program_signature(
-    graph: Graph, file: str, fields: Mapping[str, Field], symbols: Mapping[str, Bounds]
+    graph: Graph,
+    file: str,
+    fields: Mapping[str, Field],
+    symbols: Mapping[str, Bounds],
+    noise: Mapping[str, Noise] = NO_NOISE,
+    like: Mapping[str, Field] = NOTHING,
 ) -> Program:
     """The inputs and outputs of a program.
 
@@ -37,27 +46,44 @@ def program_signature(
         file: the name of its ONNX file.
         fields: what its inputs of these names hold.
         symbols: the bounds of sizes in the bundle.
+        noise: its inputs that are drawn, and from what.
+        like: its outputs that are samples of a field.
     """
-    own, names = symbol_bounds([graph]), {value.name for value in graph.inputs}
+    own = symbol_bounds([graph])
     return Program(
         file=file,
-        inputs={value.name: _port(value, names, fields.get(value.name)) for value in graph.inputs},
-        outputs={name: _output(value, graph, fields) for name, value in graph.outputs.items()},
+        inputs={value.name: _input(value, graph, fields, noise) for value in graph.inputs},
+        outputs={n: _output(v, graph, fields, like.get(n)) for n, v in graph.outputs.items()},
         time=graph.time,
         states=dict(graph.states),
         symbols={name: bounds for name, bounds in own.items() if symbols.get(name) != bounds},
     )
 
 
-def _output(value: Value, graph: Graph, fields: Mapping[str, Field]) -> Port:
+def _input(
+    value: Value, graph: Graph, fields: Mapping[str, Field], noise: Mapping[str, Noise]
+) -> Port:
+    names = {other.name for other in graph.inputs}
+    port = _port(value, names, fields.get(value.name))
+    return port.model_copy(update={"noise": noise.get(value.name)})
+
+
+def _output(value: Value, graph: Graph, fields: Mapping[str, Field], like: Field | None) -> Port:
+    """like: the field that it is a sample of, whose smallest and largest value are then its own."""
+    port = _port(value, ()).model_copy(update={"lengths": _lengths(value, graph, fields)})
+    limits = like.raw_range if like else None
+    return port.model_copy(update={"range": list(limits)}) if limits else port
+
+
+def _lengths(value: Value, graph: Graph, fields: Mapping[str, Field]) -> str | None:
     """An output has the lengths of an input where both have the same size that is open, axis 1."""
     names = {other.name for other in graph.inputs}
     size = value.type.shape[1] if value.type.rank > 1 else 1
     for other in graph.inputs if not isinstance(size, int) else ():
         lengths = _port(other, names, fields.get(other.name)).lengths
         if lengths is not None and equal(size, other.type.shape[1]) is True:
-            return _port(value, names).model_copy(update={"lengths": lengths})
-    return _port(value, names)
+            return lengths
+    return None
 
 
 def _port(value: Value, inputs: Collection[str], field: Field | None = None) -> Port:

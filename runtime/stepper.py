@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..compiler.ir.graph import Graph
+from ..compiler.objectives.source import Source
 from ..compiler.objectives.training import Training
 from . import checkpoint
 from .averages import Averages
@@ -22,10 +23,12 @@ from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .gradients import Norms
 from .grouping import Freezing
+from .measure import evaluating, seeded
 from .numbers import Scheduled
-from .objectives.base import Meter, Objective
+from .objectives.base import Meter, Objective, Parts
 from .plan import Plan
-from .snapshot import Parts, State, give_back, take_snapshot
+from .snapshot import Parts as Tensors
+from .snapshot import State, give_back, take_snapshot
 from .worker import Piece, Worker
 
 
@@ -35,6 +38,7 @@ class Job:
 
     validation, test: None where nothing is set aside. goal: None to keep the last state only.
     patience: None where the run goes on to its end. figures: makes the metrics of one evaluation.
+    other: opens another source of data, with the same fields.
     """
 
     objective: Objective
@@ -50,6 +54,15 @@ class Job:
     device: torch.device
     plan: Plan
     world: World = ALONE
+    other: Callable[[Source], Batches] | None = None
+
+    def closing(self, judged: Batches) -> dict[str, float]:
+        """The figures of a part of the data that are measured once, at the end."""
+        assert self.other, "a job that is measured can open data"
+        parts = Parts(judged, self.train, 2 * self.settings.batch, self.other)
+        with evaluating(self.objective.networks.values()), torch.inference_mode():
+            seeded(self.device)
+            return self.world.lead(lambda: self.objective.closing(parts))
 
     @property
     def share(self) -> Share:
@@ -93,7 +106,7 @@ class Stepper:
             for turn in objective.turns
         ]
         averages = Averages(settings.ema, job.graphs, objective.networks) if settings.ema else None
-        self.parts = Parts(job.graphs, objective, self._workers, averages)
+        self.parts = Tensors(job.graphs, objective, self._workers, averages)
         recorded = job.device if job.plan.reads_numbers else None
         self._numbers = Scheduled(objective.schedules, recorded)
 
@@ -187,6 +200,14 @@ class Stepper:
                     tensor.copy_(before[name])
                 yield
                 worker.step(pieces, numbers, step, self.total)
+
+    def fit(self) -> None:
+        """Set what the objective does not learn by gradients, the same in all processes."""
+        job = self.job
+        with self.averaged(), evaluating(job.objective.networks.values()), torch.inference_mode():
+            seeded(job.device)
+            job.world.lead(lambda: job.objective.fit(job.train))
+            job.world.match(shared_tensors(job.objective))
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within, the networks hold their moving averages, where these are kept."""

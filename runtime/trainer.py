@@ -16,6 +16,7 @@ from torch import Tensor
 from ..compiler.diagnostics import NetwrightError
 from . import checkpoint
 from .divergence import Diverged, locate, not_finite_at_start
+from .gallery import Gallery
 from .gradient_log import GradientLog
 from .history import History
 from .measure import measure
@@ -49,6 +50,7 @@ class Trainer:
         self._history = History(job.folder)
         self._gradients = GradientLog(job.folder, self.total)
         self._samples = Samples(job.folder, job.objective)
+        self._gallery = Gallery(job.folder, job.objective, job.validation or job.train)
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._saved: int | None = None
         self._signal: int | None = None
@@ -156,6 +158,8 @@ class Trainer:
     def _record(self, *, measures: bool) -> None:
         """Measure if it is time, and write a line of the history; then the sums begin anew."""
         state = self.state
+        if measures:
+            self.stepper.fit()
         validation = self._validate() if measures else {}
         best = self._note_best(validation)
         self._note_patience(validation)
@@ -185,6 +189,7 @@ class Trainer:
     def _show(self, *, measures: bool) -> None:
         """Let the networks make samples as often as validation samples are measured."""
         if measures:
+            self._gallery.take(self.state.step, self.stepper.averaged())
             for text in self._samples.take(self.state.step, self.stepper.averaged()):
                 self.observer.tell(text)
 
@@ -274,6 +279,7 @@ class Trainer:
     def _cut(self) -> dict[str, int]:
         """Returns: file -> how many of its lines can't be read."""
         step = self.state.step
+        self._gallery.cut(step)
         return {
             METRICS: self._history.cut(step),
             GRADIENTS: self._gradients.cut(step),

@@ -47,3 +47,28 @@ def golden(request: pytest.FixtureRequest) -> Golden:
         assert text == path.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def vae_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a small VAE of digits. Not to be changed."""
+    return _exported("VAE", tmp_path_factory.mktemp("vae"))
+
+
+@pytest.fixture(scope="session")
+def vae_bundle(vae_run: Path) -> Path:
+    """The bundle of that run. Not to be changed; copy it first."""
+    return vae_run / "bundle"
+
+
+@pytest.fixture(scope="session")
+def conditional_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a VAE whose decoder reads the label too. Not to be changed."""
+    return _exported("CONDITIONAL", tmp_path_factory.mktemp("conditional")) / "bundle"
+
+
+def _exported(name: str, folder: Path) -> Path:
+    """The run of one of the specs in `generative`."""
+    from . import generative  # which loads torch, and few tests need it
+
+    return generative.exported(getattr(generative, name), folder)

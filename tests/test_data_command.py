@@ -57,6 +57,14 @@ def told(*arguments: object, code: int = 0) -> str:
     return result.output
 
 
+def test_a_binarized_field_is_not_to_be_normalized(tmp_path: Path) -> None:
+    spec = npz(tmp_path)
+    spec.write_text(spec.read_text().replace("scale: [0, 1]", "scale: [0, 1], binarize: 0.4"))
+    text = told(spec)
+    assert "the network sees 1 where a value after `scale` is above 0.4, else 0" in text
+    assert "image: {normalize" not in text
+
+
 def test_it_tells_sizes_ranges_and_classes(tmp_path: Path) -> None:
     text = told(npz(tmp_path))
     assert re.search(r"^train +32 +3.26 kB +the file, read as needed$", text, re.M)

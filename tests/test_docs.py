@@ -12,15 +12,21 @@ import yaml
 from netwright.compiler import explanations, reference
 from netwright.compiler.diagnostics import Code, Sink
 from netwright.compiler.driver import check_source, compile_spec
-from netwright.compiler.language.evaluate import Origins
+from netwright.compiler.language.evaluate import FAILED, Origins
 from netwright.compiler.language.loader import load
 from netwright.compiler.language.validate import Validator
 from netwright.compiler.objectives.augmentations import AUGMENTATIONS
+from netwright.compiler.objectives.autoencoder import SPARSITIES
+from netwright.compiler.objectives.code_metrics import CODE_METRICS
+from netwright.compiler.objectives.corruptions import CORRUPTIONS
 from netwright.compiler.objectives.data import Data
+from netwright.compiler.objectives.likelihoods import LIKELIHOODS
 from netwright.compiler.objectives.losses import LOSSES
 from netwright.compiler.objectives.metrics import METRICS
 from netwright.compiler.objectives.optimizers import OPTIMIZERS
+from netwright.compiler.objectives.registry import OBJECTIVES
 from netwright.compiler.objectives.schedules import LR_SCHEDULES
+from netwright.compiler.objectives.section import OneKey
 from netwright.compiler.objectives.sources import SOURCES
 from netwright.compiler.objectives.training import Training
 from netwright.compiler.ops.base import REGISTRY
@@ -88,11 +94,12 @@ FRAGMENTS = [
     if not text.startswith("spec: v1")
 ]
 FRAGMENT_MODELS = {"data": Data, "training": Training}
+OBJECTIVE = OneKey(OBJECTIVES, "objective")
 
 
-def test_there_are_fragments_of_both_sections() -> None:
+def test_there_are_fragments_of_each_section() -> None:
     shown = {text.partition(":")[0] for (text,) in (param.values for param in FRAGMENTS)}
-    assert shown == FRAGMENT_MODELS.keys()
+    assert shown == {*FRAGMENT_MODELS, "objective"}
 
 
 @pytest.mark.parametrize("text", FRAGMENTS)
@@ -101,8 +108,12 @@ def test_fragments_of_specs_are_valid(text: str) -> None:
     sink = Sink()
     located = load(SourceFile("fragment.yaml", text), sink)
     assert located, render(list(sink), "text")
+    validator = Validator(located, sink, Origins())
     for key, value in located.data.items():
-        section = Validator(located, sink, Origins()).read(FRAGMENT_MODELS[key], value, (key,))
+        if key == "objective":  # the rest it says of networks and data that are not there
+            assert validator.choose(OBJECTIVE, value, (key,)) is not FAILED
+            continue
+        section = validator.read(FRAGMENT_MODELS[key], value, (key,))
         assert section, render(list(sink), "text")
         for problem in section.problems():
             problem.report((key,), located.span, sink)
@@ -131,6 +142,7 @@ def test_links_and_paths_exist(page: Path) -> None:
 def test_the_guide_to_the_language_names_every_choice() -> None:
     text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
     names = [*SOURCES, *AUGMENTATIONS, *LOSSES, *METRICS, *OPTIMIZERS, *LR_SCHEDULES]
+    names += [*OBJECTIVES, *LIKELIHOODS, *CORRUPTIONS, *SPARSITIES, *CODE_METRICS]
     assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
 
 

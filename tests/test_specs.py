@@ -17,7 +17,7 @@ from netwright.compiler.language.params import Choices
 from netwright.compiler.objectives.fields import Field
 from netwright.compiler.objectives.sources import Idx, Npz, Series
 from netwright.compiler.render import render
-from netwright.runtime.bundle import read_manifest
+from netwright.runtime.bundle import Port, read_manifest
 from netwright.runtime.export import export_run
 from netwright.runtime.opening import input_fields
 from netwright.runtime.session import load
@@ -60,17 +60,29 @@ def test_from_spec_to_prediction(path: Path, folder: Path) -> None:
 
 def predicts(compilation: Compilation, folder: Path) -> None:
     """The bundle answers raw samples, with probabilities that add up to 1."""
-    manifest = read_manifest(folder)
+    manifest, bundle = read_manifest(folder), load(folder, "cpu")
     assert manifest.name == compilation.spec.name
-    read = {name: input_fields(compilation)[name] for name in manifest.programs["predict"].inputs}
-    given = {name: sample(field, 2, compilation.spec.dims) for name, field in read.items()}
+    fields = input_fields(compilation)
+    for name in {"predict", "reconstruct", "score", "sample"} & manifest.programs.keys():
+        ports = manifest.programs[name].inputs
+        answer = bundle.program(name)(**inputs(ports, fields, compilation.spec.dims))
+        assert all(np.isfinite(values).all() for values in answer.values())
+        for output, about in manifest.probabilities.items():
+            np.testing.assert_allclose(answer[output].sum(axis=about.axis), 1, atol=1e-5)
+
+
+def inputs(
+    ports: Mapping[str, Port], fields: Mapping[str, Field], dims: Mapping[str, Symbol]
+) -> dict[str, np.ndarray]:
+    """Two samples of what a program takes; zeros where no field says what it is, as of noise."""
+    read = {name: fields[name] for name in ports if name in fields}
+    given = {name: sample(field, 2, dims) for name, field in read.items()}
     for name, field in read.items():
         if field.lengths in given:
             given[field.lengths] = np.full(2, given[name].shape[1])
-    answer = load(folder, "cpu").predict(**given)
-    assert all(np.isfinite(values).all() for values in answer.values())
-    for name, about in manifest.probabilities.items():
-        np.testing.assert_allclose(answer[name].sum(axis=about.axis), 1, atol=1e-5)
+    others = {name: port for name, port in ports.items() if name not in fields}
+    zeros = {n: np.zeros([2, *p.shape[1:]], np.float32) for n, p in others.items()}
+    return {**given, **zeros}
 
 
 def shortened(text: str) -> str:
@@ -123,6 +135,7 @@ def sample(field: Field, count: int, dims: Mapping[str, Symbol]) -> np.ndarray:
     shape = [({**least, "B": count}[s] if isinstance(s, str) else s) for s in field.shape or []]
     generator = np.random.default_rng(0)
     top = field.class_total or 1 + int(field.range[1] if field.range else 255)
+    top = max(top, 2)
     values = generator.integers(0, top, shape)
     if field.classes and len(shape) == 1:
         values = np.arange(count) % top  # no class may be without a sample

@@ -44,6 +44,11 @@ def is_recurrent(graph: Graph) -> bool:
     return any(isinstance(node.op, Recurrent) for node in every_node(graph))
 
 
+def borrows(graph: Graph) -> bool:
+    """Whether a layer uses tensors of another network, as tied ones do."""
+    return any(ref.network for node in graph.nodes for ref in node.weights.values())
+
+
 def torchvision_shapes(name: str) -> dict[str, list[int]]:
     """State-dict name -> shape of one of torchvision's networks, in its order."""
     shapes: dict[str, list[int]] = json.loads((TORCHVISION / f"{name}.json").read_text())
@@ -76,7 +81,7 @@ def filled(shapes: Shapes) -> Arrays:
 
 def _filled(name: str, shape: list[int], index: int) -> np.ndarray:
     key = name.rpartition(".")[2]
-    if key == "num_batches_tracked":
+    if key in ("num_batches_tracked", "initialised"):
         return np.zeros(shape, np.int64)
     count = math.prod(shape)
     wave = waves(count, 0.37, index).reshape(shape)

@@ -195,7 +195,8 @@ def section_schema(model: type[Section]) -> Schema:
     form: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
         form["required"] = required
-    if "desugar" in vars(model):
+    own = model.__mro__[: model.__mro__.index(Section)]
+    if any("desugar" in vars(cls) for cls in own):  # a shorthand may be inherited
         return {"anyOf": [form, {"type": SCALARS}]}
     return form if required else {"anyOf": [form, {"type": "null"}]}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ..diagnostics import Code, Diagnostic, Fix, Label
 from ..ir.graph import Graph, Node
-from ..objectives.losses import Loss
+from ..objectives.encoder_decoder import EncoderDecoder
+from ..objectives.endings import last_change
 from ..objectives.supervised import Supervised
 from ..source import Key
 from .base import LintContext, warning
@@ -15,7 +17,7 @@ from .edits import remove_layer
 
 APPLIED_INSIDE = {
     "cross_entropy": ("softmax", "log_softmax"),
-    "bce_logits": ("sigmoid",),
+    "bce_logits": ("sigmoid", "hardsigmoid"),
 }
 """Loss -> activations that it contains itself, or that undo its purpose."""
 
@@ -24,11 +26,12 @@ def activation_before_logits_loss(context: LintContext) -> Iterator[Diagnostic]:
     """An activation that the loss applies once more.
 
     What it does: finds outputs of a `softmax` or `log_softmax` that `cross_entropy` judges, and
-    those of a `sigmoid` that `bce_logits` judges.
+    those of a `sigmoid` or `hardsigmoid` that `bce_logits` or `likelihood: bernoulli` judges.
 
     Why it is bad: these losses take logits and apply the activation themselves, in a way that
     does not overflow. Applied twice, the scores are squeezed into [0, 1], gradients nearly
-    vanish and the loss cannot come near 0. The exported program adds probabilities by itself.
+    vanish and the loss cannot come near 0. A decoder then makes nothing darker than 0.5. The
+    exported program adds probabilities by itself.
 
     Example:
 
@@ -41,30 +44,59 @@ def activation_before_logits_loss(context: LintContext) -> Iterator[Diagnostic]:
         - flatten
         - linear: 10
     """
-    objective = context.objective
-    if not isinstance(objective, Supervised):
-        return
-    graph = context.graphs[objective.network.network]
-    producers, seen = graph.producers(), set()
-    for index, item in enumerate(objective.losses):
-        node = producers.get(graph.outputs[item.loss.output].name)
-        if node is None or node.op.name not in APPLIED_INSIDE.get(item.loss.name, ()):
+    seen = set[str]()
+    for judged in _judged(context):
+        node = last_change(judged.graph, judged.output)
+        if node is None or node.op.name not in APPLIED_INSIDE.get(judged.loss, ()):
             continue
         if node.path not in seen:
             seen.add(node.path)
-            place = ("objective", objective.name, "losses", index, item.loss.name)
-            yield _finding(context, graph, node, item.loss, place)
+            yield _finding(context, judged, node)
 
 
-def _finding(context: LintContext, graph: Graph, node: Node, loss: Loss, place: Key) -> Diagnostic:
+@dataclass(frozen=True)
+class Judged:
+    """An output and what judges it.
+
+    loss: its name in the table above. title: what messages call it. place: where it stands.
+    result: what programs give without the activation.
+    """
+
+    graph: Graph
+    output: str
+    loss: str
+    title: str
+    place: Key
+    result: str
+
+
+def _judged(context: LintContext) -> Iterator[Judged]:
+    objective = context.objective
+    if isinstance(objective, Supervised):
+        graph = context.graphs[objective.network.network]
+        result = "`predict` gives probabilities beside the logits"
+        for index, item in enumerate(objective.losses):
+            loss = item.loss.name
+            of_loss = ("objective", objective.name, "losses", index, loss)
+            yield Judged(graph, item.loss.output, loss, f"`{loss}`", of_loss, result)
+    if isinstance(objective, EncoderDecoder) and objective.gives_logits:
+        graph = objective.decoder_graph(context.graphs)
+        place = ("objective", objective.name, objective.judge)
+        made, title = objective.made_output(graph), objective.judged_by
+        result = "programs make probabilities of the logits"
+        # A Bernoulli likelihood is the binary cross-entropy by another name.
+        yield Judged(graph, made, "bce_logits", title, place, result)
+
+
+def _finding(context: LintContext, judged: Judged, node: Node) -> Diagnostic:
     return warning(
         Code.L904,
-        f"`{loss.name}` applies its own activation to `{loss.output}`, which `{node.op.name}` "
+        f"{judged.title} applies its own activation to `{judged.output}`, which `{node.op.name}` "
         "made already",
         node.span,
-        also=(Label(context.located.span(place), "takes logits"),),
-        help=f"remove `{node.op.name}`; `predict` gives probabilities beside the logits",
-        fix=_fix(context, graph, node),
+        also=(Label(context.located.span(judged.place), "takes logits"),),
+        help=f"remove `{node.op.name}`; {judged.result}",
+        fix=_fix(context, judged.graph, node),
     )
 
 

@@ -9,7 +9,10 @@ from functools import cached_property
 from ..diagnostics import Code, Diagnostic, Fix, Label
 from ..ir.graph import Graph, Node
 from ..objectives.base import Objective
+from ..objectives.encoder_decoder import EncoderDecoder
+from ..objectives.encoder_decoder_checks import CODE
 from ..objectives.fields import Field
+from ..objectives.supervised import Supervised
 from ..source import Key, Located, Span
 
 
@@ -38,6 +41,18 @@ class LintContext:
         located = self.located
         words = {span: path for path, span in located.spans.items() if _is_layer(path)}
         return words | {s: path[:-1] for path, s in located.keys.items() if _is_layer(path[:-1])}
+
+    def readers(self) -> Iterator[tuple[Graph, dict[str, str]]]:
+        """Networks whose inputs take data fields as they are, each with input -> field."""
+        objective, graphs = self.objective, self.graphs
+        if isinstance(objective, Supervised):
+            graph = graphs[objective.network.network]
+            yield graph, objective.inputs(graph)
+        if isinstance(objective, EncoderDecoder):
+            yield objective.encoder_graph(graphs), objective.encoder_fields(graphs)
+            sources = objective.decoder_sources(graphs).items()
+            read = {port: name for port, name in sources if name != CODE}
+            yield objective.decoder_graph(graphs), read
 
 
 def _is_layer(path: Key) -> bool:

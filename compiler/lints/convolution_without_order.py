@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ..diagnostics import Code, Diagnostic
 from ..ir.graph import Graph, Node
 from ..objectives.fields import Field
-from ..objectives.supervised import Supervised
 from ..ops.convolution import Convolution
 from .base import LintContext, warning
 
@@ -32,13 +31,10 @@ def convolution_without_order(context: LintContext) -> Iterator[Diagnostic]:
 
     Use instead `linear` layers, which see all columns alike.
     """
-    objective = context.objective
-    if not isinstance(objective, Supervised):
-        return
-    graph = context.graphs[objective.network.network]
-    for port, name in objective.inputs(graph).items():
-        if _is_table(context.fields[name]):
-            yield from _sliding(graph, port, name)
+    for graph, bound in context.readers():
+        for port, name in bound.items():
+            if _is_table(context.fields[name]):
+                yield from _sliding(graph, port, name)
 
 
 def _is_table(field: Field) -> bool:

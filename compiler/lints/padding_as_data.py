@@ -10,7 +10,6 @@ from ..ir.dims import Dim
 from ..ir.graph import Graph, Node, Value
 from ..ir.proofs import equal
 from ..objectives.seq2seq import Seq2Seq
-from ..objectives.supervised import Supervised
 from ..ops.attention import CrossAttention, SelfAttention
 from ..ops.base import Op
 from ..ops.global_pooling import GlobalAvgPool, GlobalPooling
@@ -74,9 +73,8 @@ class Padded:
 def _inputs(context: LintContext) -> Iterator[tuple[Graph, Value, Padded]]:
     """The padded inputs of networks."""
     objective, graphs = context.objective, context.graphs
-    if isinstance(objective, Supervised):
-        graph = graphs[objective.network.network]
-        yield from _fields(graph, objective.inputs(graph), context)
+    for graph, bound in context.readers():
+        yield from _fields(graph, bound, context)
     if isinstance(objective, Seq2Seq):
         encoder = graphs[objective.encoder.network]
         read = list(_fields(encoder, objective.encoder_fields(graphs), context))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ..diagnostics import Code, Diagnostic
 from ..ir.graph import Graph, Node, Value
 from ..ir.proofs import at_least
+from ..objectives.base import Objective
+from ..objectives.encoder_decoder import EncoderDecoder
 from ..ops.global_pooling import AdaptiveAvgPool2d, GlobalPooling
 from ..ops.receptive_field import View, receptive_fields
 from .base import LintContext, warning
@@ -31,6 +33,8 @@ def receptive_field(context: LintContext) -> Iterator[Diagnostic]:
     `flatten` and `linear` in place of the pooling.
     """
     for graph in context.graphs.values():
+        if graph.name == _decoder(context.objective):
+            continue  # each place of a code may tell of the whole sample
         images = [value for value in graph.inputs if value.type.rank > 2]
         if len(images) != 1:
             continue
@@ -39,6 +43,11 @@ def receptive_field(context: LintContext) -> Iterator[Diagnostic]:
             view = views[node.inputs[0].name] if node.inputs[0] else None
             if view and _is_smaller(view, images[0]):
                 yield _finding(node, view, images[0])
+
+
+def _decoder(objective: Objective | None) -> str | None:
+    """The network that reads a code, which is no image."""
+    return objective.decoder.network if isinstance(objective, EncoderDecoder) else None
 
 
 def _decisions(graph: Graph) -> Iterator[Node]:

@@ -8,7 +8,6 @@ from ..diagnostics import Code, Diagnostic
 from ..ir.graph import Graph, Node
 from ..objectives.fields import Field
 from ..objectives.sequence_sources import SequentialImage
-from ..objectives.supervised import Supervised
 from ..ops.convolution import Kernel
 from ..ops.linear import Linear
 from ..ops.multi_head import MultiHead
@@ -51,12 +50,9 @@ def recurrence_over_image(context: LintContext) -> Iterator[Diagnostic]:
     or a recurrent layer behind convolutions, as for lines of text. Where a sequence is the point,
     say so: `lint: {L911: the reason}`.
     """
-    objective = context.objective
-    if not isinstance(objective, Supervised) or _wants_sequences(context):
-        return
-    graph = context.graphs[objective.network.network]
-    images = _images(objective.inputs(graph), context.fields)
-    found = dict(_reading(graph, images))
+    found = dict[Node, str]()
+    for graph, bound in () if _wants_sequences(context) else context.readers():
+        found |= _reading(graph, _images(bound, context.fields))
     for span, nodes in context.sites.items():
         node = next((node for node in nodes if node in found), None)
         if node is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field as Setting
 
@@ -22,10 +22,17 @@ class Digits(Source):
     name: ClassVar[str] = "digits"
     title: ClassVar[str] = "the source `digits`"
 
+    only: list[Annotated[int, Setting(ge=0, le=9)]] | None = Setting(
+        default=None,
+        min_length=1,
+        description="The digits that are kept, such as `[0, 1]`; all by default.",
+    )
+
     def known_fields(self) -> dict[str, Field]:
         image = Field(shape=["B", 1, 8, 8], dtype="uint8", range=[0, 16], scale=[0, 1])
-        label = Field(shape=["B"], dtype="int64", classes=[str(digit) for digit in range(10)])
-        return {"image": image, "label": label}
+        # Of classes by their names each must have samples; below 10 some may have none.
+        known = {"below": 10} if self.only else {"classes": [str(digit) for digit in range(10)]}
+        return {"image": image, "label": Field(shape=["B"], dtype="int64", **known)}
 
 
 class Idx(Source):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ..diagnostics import Code, Label, Sink
 from ..ir.dims import Symbol
@@ -19,6 +19,9 @@ from .problem import Problem
 from .section import Section
 from .source import Source
 from .training import Training
+
+Noise = Literal["normal", "uniform"]
+"""The standard normal distribution, or the uniform one from 0 to below 1."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,14 @@ class Objective(Section):
         self, fields: Mapping[str, Field], graphs: Mapping[str, Graph]
     ) -> dict[str, Field]:
         """What those inputs of programs hold that are no data fields."""
+        return {}
+
+    def noise_inputs(self) -> dict[str, Noise]:
+        """Inputs of programs that whoever runs them draws, and the distribution of each number."""
+        return {}
+
+    def imitated(self, fields: Mapping[str, Field]) -> dict[str, str]:
+        """Output of programs -> the data field whose samples it is like, in raw units."""
         return {}
 
     def probable(self, context: Context) -> dict[str, Probable]:

@@ -17,6 +17,7 @@ def field_problems(field: Field) -> Iterator[Problem]:
     """What is wrong with the settings of a resolved field."""
     yield from _exclusions(field)
     yield from _limits(field)
+    yield from _binarize(field)
     # The rule of a field pairs its means with its deviations, which only lists that fit have.
     yield from list(_normalize(field)) or _constants(field)
     yield from _augmentations(field)
@@ -42,6 +43,14 @@ def _exclusions(field: Field) -> Iterator[Problem]:
             ("normalize",),
             help="keep the one that the network shall see",
         )
+    if field.binarize is not None and field.normalize is not None:
+        yield Problem(
+            Code.O502,
+            "`binarize` and `normalize` exclude each other, found both",
+            ("binarize",),
+            help="remove `normalize`; the threshold is one of the values after `scale`, or of raw "
+            "ones",
+        )
     if field.below is not None and field.classes is not None:
         yield Problem(
             Code.O502,
@@ -63,13 +72,36 @@ def _exclusions(field: Field) -> Iterator[Problem]:
             help="labels and ids are stored as int64, int32 or uint8",
         )
     if field.class_total is not None and field.is_transformed:
-        key = "scale" if field.scale is not None else "normalize"
+        key = next(key for key in CHANGING if getattr(field, key) is not None)
         yield Problem(
             Code.O502,
             f"`{labels}` says that the values are labels or ids, and `{key}` would change them",
             (key,),
             help=f"remove `{key}`",
         )
+
+
+CHANGING = ("scale", "normalize", "binarize")
+"""Settings that change values."""
+
+
+def _binarize(field: Field) -> Iterator[Problem]:
+    """A threshold must leave values on both sides, where it is known how far these reach."""
+    if field.binarize is None or field.normalize is not None or field.class_total is not None:
+        return
+    low, high = field.unbinarized.interval()
+    # The lowest value may be the threshold: it alone is not above itself.
+    if low <= field.binarize < high or low >= high:
+        return
+    all_alike = 1 if field.binarize < low else 0
+    what = "scaled" if field.scale is not None else "raw"
+    yield Problem(
+        Code.O502,
+        f"`binarize` expects a threshold of {what} values, from {low:g} to below {high:g}, found "
+        f"{field.binarize:g}: all would become {all_alike}",
+        ("binarize",),
+        help=f"write `binarize: {(low + high) / 2:g}` for the middle of them",
+    )
 
 
 def _limits(field: Field) -> Iterator[Problem]:

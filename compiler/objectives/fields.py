@@ -4,6 +4,9 @@ The rule is (x - shift) * factor in float32, per channel where `normalize` has l
 before the network in training, and as the first nodes of every exported program; backwards, it ends
 a program whose outputs were compared with a field that has one.
 
+`binarize` makes 0 and 1 of what the rule gives. That has no way back, so that backwards the rule
+alone is undone: a probability p of a field that had `scale: [0, 1]` is 255 p of uint8.
+
 `normalize: training` leaves mean and deviation to the data. Until that is opened they stand at 0
 and 1 (`Field.awaits_data`), so that programs have their form; `with_statistics` gives the numbers.
 """
@@ -20,6 +23,7 @@ from pydantic import PlainValidator
 from ..ir.dims import Dim, Poly, Symbol
 from ..ir.shapes import SPEC_DTYPES, DType, TensorType
 from .augmentations import AUGMENTATIONS, Augmentation
+from .numbers import IN_FLOAT32
 from .section import OneKey, Section
 
 Interval = tuple[float, float]
@@ -120,6 +124,11 @@ class Field(Section):
         "training` those of the training samples. The raw range of uint8 is mapped to [0, 1] "
         "first, so that mean and std are those of values in [0, 1].",
     )
+    binarize: Annotated[float, IN_FLOAT32] | None = Setting(
+        default=None,
+        description="Give the network 1 where the value after `scale`, or the raw value where "
+        "there is no `scale`, is above this number, and 0 elsewhere.",
+    )
     below: int | None = Setting(
         default=None, ge=1, description="Integers from 0 to below this: labels or token ids."
     )
@@ -162,8 +171,22 @@ class Field(Section):
         return {"uint8": (0.0, 255.0), "bool": (0.0, 1.0)}.get(self.dtype or "")
 
     @property
-    def is_transformed(self) -> bool:
+    def is_rescaled(self) -> bool:
+        """Whether `affine` says how values change; outputs compared with them change back."""
         return self.scale is not None or self.normalize is not None
+
+    @property
+    def is_transformed(self) -> bool:
+        """Whether the network gets other values than those stored."""
+        return self.is_rescaled or self.binarize is not None
+
+    @property
+    def unbinarized(self) -> Field:
+        """The same field as it would be without `binarize`.
+
+        Its rule is that of numbers between 0 and 1 too, such as what a network gives for the field.
+        """
+        return self.model_copy(update={"binarize": None}) if self.binarize is not None else self
 
     @property
     def awaits_data(self) -> bool:
@@ -193,7 +216,10 @@ class Field(Section):
         return TensorType(self.element_type, tuple(_dim(size, dims) for size in self.shape))
 
     def network_type(self, dims: Mapping[str, Symbol]) -> TensorType:
-        """The type after `scale` or `normalize`: f32 if there is one; float64 is always cast."""
+        """The type after `scale`, `normalize` or `binarize`: f32 if there is one.
+
+        float64 is always cast.
+        """
         raw = self.raw_type(dims)
         return TensorType(DType.F32, raw.shape) if self.is_converted else raw
 
@@ -206,7 +232,7 @@ class Field(Section):
     def affine(self) -> tuple[list[float], list[float]]:
         """`shift` and `factor` of (x - shift) * factor: one number each, or one per channel.
 
-        The field's settings must have passed `field_problems`.
+        `binarize` comes after it. The field's settings must have passed `field_problems`.
         """
         if self.scale is not None:
             assert self.raw_range is not None
@@ -223,7 +249,10 @@ class Field(Section):
         )
 
     def inverse(self) -> tuple[list[float], list[float]]:
-        """`shift` and `factor` of the same rule backwards: network numbers into raw ones."""
+        """`shift` and `factor` of the same rule backwards: network numbers into raw ones.
+
+        What `binarize` did is not undone.
+        """
         rule = list(zip(*self.affine(), strict=True))
         return [-shift * factor for shift, factor in rule], [1 / factor for _, factor in rule]
 
@@ -233,6 +262,8 @@ class Field(Section):
 
     def interval(self) -> Interval:
         """Where the values lie that the network sees; infinite where that is not known."""
+        if self.binarize is not None:
+            return 0.0, 1.0
         if self.scale is not None:
             return min(self.scale), max(self.scale)
         if self.raw_range is None or self.awaits_data:

@@ -86,7 +86,7 @@ def _check_types(
     if loss.raw_target and field.is_transformed:
         context.misfit(
             f"`{loss.name}` expects the labels in `{loss.target}` as they are stored, found a "
-            "field with `scale` or `normalize`",
+            f"field with {'`scale` or `normalize`' if field.is_rescaled else '`binarize`'}",
             (*path, "target"),
             f"remove it from the field `{loss.target}`",
         )

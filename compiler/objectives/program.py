@@ -8,6 +8,7 @@ from ..ir.graph import Graph, Node, Operator, Value
 from ..ir.shapes import TensorType
 from ..ir.structure import Call
 from ..ops.activations import Sigmoid
+from ..ops.binarize import Binarize
 from ..ops.rescale import Rescale
 from ..ops.softmax import Softmax
 from .base import Context
@@ -34,21 +35,22 @@ class ProgramBuilder:
         self._taken = {*context.fields, *context.graphs}
         self._states: dict[str, str] = {}
 
-    def field(self, name: str, time: str = "", like: Value | None = None) -> Value:
+    def field(
+        self, name: str, time: str = "", like: Value | None = None, *, called: str = ""
+    ) -> Value:
         """What a network reads of a field: the program takes it raw and transforms it.
 
         time, like: where the network's input `like` has this size, the raw field has it too.
+        called: the input's name where the program takes the field twice; else the field's.
         """
         field = self._context.fields[name]
         kind = field.raw_type(self._context.dims)
         for axis, size in enumerate(like.type.shape if like else ()):
             if str(size) == time:
                 kind = kind.with_axis(axis, size)
-        raw = Value(name, kind)
+        raw = Value(called or name, kind)
         self._inputs.append(raw)
-        if not field.is_converted:
-            return raw
-        return self._add(f"{name}_input", _rescale(field, field.affine()), raw)
+        return self._converted(field, raw)
 
     def open_field(self, name: str, like: Value) -> Value:
         """What a network's input `like` reads of a field, with its sizes as open as they are there.
@@ -58,9 +60,19 @@ class ProgramBuilder:
         field = self._context.fields[name]
         raw = Value(name, TensorType(field.element_type, like.type.shape))
         self._inputs.append(raw)
+        return self._converted(field, raw)
+
+    def _converted(self, field: Field, raw: Value) -> Value:
+        """What a network reads of a raw field: the field's rule, then its threshold."""
         if not field.is_converted:
             return raw
-        return self._add(f"{name}_input", _rescale(field, field.affine()), raw)
+        seen = f"{raw.name}_input"
+        if field.binarize is None:
+            return self._add(seen, _rescale(field, field.affine()), raw)
+        values = raw
+        if field.is_rescaled:  # without a rule raw values are compared, in float32 too
+            values = self._add(f"{raw.name}_scaled", _rescale(field, field.affine()), raw)
+        return self._add(seen, Binarize(threshold=field.binarize), values)
 
     def input(self, name: str, kind: TensorType) -> Value:
         """An input that is no data field; the name must be free."""
@@ -82,13 +94,15 @@ class ProgramBuilder:
 
     def call(self, graph: Graph, inputs: Sequence[Value]) -> dict[str, Value]:
         """Apply a network: output -> value."""
-        call = Call(graph)
+        call, path = Call(graph), graph.name
+        if any(node.path == path for node in self._nodes):
+            path = fresh(f"{path}_again", self._taken)
         types = call.inferred(tuple(value.type for value in inputs))
         outputs = {
-            port: Value(f"{graph.name}.{port}", type_)
+            port: Value(f"{path}.{port}", type_)
             for port, type_ in zip(graph.outputs, types, strict=True)
         }
-        self._nodes.append(Node(graph.name, call, tuple(inputs), tuple(outputs.values())))
+        self._nodes.append(Node(path, call, tuple(inputs), tuple(outputs.values())))
         return outputs
 
     def probabilities(self, loss: Loss, logits: Value, name: str, axis: int) -> Value:

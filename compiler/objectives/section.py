@@ -46,7 +46,7 @@ def listed(data: Any, *keys: str) -> Any:
     return {**data, **alone}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # so that it has a hash, which a union asks for
 class OneKey:
     """Metadata of a field whose value is a map with exactly one key, the name of a section.
 

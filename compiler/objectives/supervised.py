@@ -12,6 +12,7 @@ from ..ir.graph import Graph, Value
 from ..ir.shapes import TensorType
 from ..source import Key
 from ..suggest import did_you_mean
+from .alignment import check_alignment
 from .base import Context, Labels, Objective, Probable
 from .binding import bind_inputs, field_name
 from .fields import Field
@@ -119,7 +120,7 @@ class Supervised(Objective):
             check_metric(self, metric, graph, types, context, (*path, "metrics", index))
         check_padding(graph, self.inputs(graph), context)
         self._check_names(graph, context, path)
-        self._check_augmentation(graph, context)
+        check_alignment(self.inputs(graph).values(), targets, context)
         if self.stream and types and all(name in graph.outputs for name in self.predict or ()):
             kept = self.kept_outputs(graph)
             bound = self.inputs(graph)
@@ -150,22 +151,6 @@ class Supervised(Objective):
                     did_you_mean(name, graph.outputs, "output"),
                 )
         check_repeats(self, context, path)
-
-    def _check_augmentation(self, graph: Graph, context: Context) -> None:
-        """Moving the pixels of an image apart from its per-pixel target would spoil both."""
-        targets = [item.loss.target for item in self.losses]
-        spatial = [t for t in targets if t in context.fields and context.fields[t].rank > 2]
-        for name in self.inputs(graph).values():
-            field = context.fields.get(name)
-            for index, augmentation in enumerate(field.augment if field and spatial else ()):
-                if augmentation.moves_pixels:
-                    problem = Problem(
-                        Code.O502,
-                        f"`{augmentation.name}` moves the pixels of `{name}` but not those of its "
-                        f"target `{spatial[0]}`",
-                        help=f"remove `{augmentation.name}`; `noise` leaves pixels in place",
-                    )
-                    context.report(problem, ("data", "fields", name, "augment", index))
 
     def kept_outputs(self, graph: Graph) -> list[str]:
         """The network's outputs that the program keeps."""

@@ -23,7 +23,7 @@ def raw_field(loss: Loss, fields: Mapping[str, Field]) -> Field | None:
     None for scores, which have no units, and where the network's numbers are raw ones already.
     """
     field = fields[loss.target]
-    scaled = field.is_transformed and (field.awaits_data or _rule(field) != IDENTITY)
+    scaled = field.is_rescaled and (field.awaits_data or _rule(field) != IDENTITY)
     return field if loss.kind == "values" and scaled else None
 
 
@@ -68,7 +68,7 @@ def _scaling(loss: Loss, fields: Mapping[str, Field]) -> str:
     if loss.kind != "values":
         return f"scores of `{loss.name}` have no units"
     field = fields[loss.target]
-    if not field.is_transformed:
+    if not field.is_rescaled:
         return f"`{loss.target}` is not scaled"
     return f"`{loss.target}` has `{'scale' if field.scale else 'normalize'}`"
 

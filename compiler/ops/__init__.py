@@ -4,11 +4,15 @@ from . import activations as activations
 from . import arithmetic as arithmetic
 from . import attention as attention
 from . import axes as axes
+from . import binarize as binarize
 from . import convolution as convolution
 from . import embedding as embedding
+from . import gaussian_mixture as gaussian_mixture
 from . import generation as generation
 from . import global_pooling as global_pooling
+from . import latent as latent
 from . import layer_normalization as layer_normalization
+from . import likelihood as likelihood
 from . import linear as linear
 from . import luong_attention as luong_attention
 from . import merge as merge
@@ -27,3 +31,4 @@ from . import slicing as slicing
 from . import softmax as softmax
 from . import tensors as tensors
 from . import transposed_convolution as transposed_convolution
+from . import vector_quantize as vector_quantize

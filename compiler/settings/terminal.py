@@ -12,8 +12,10 @@ INDENT = "  "
 
 def listing() -> Iterator[str]:
     """Every page with its first sentence, those that belong to another indented below it."""
-    for page in pages().values():
-        yield f"{INDENT * page.depth + page.name:<24}{page.summary}"
+    found = list(pages().values())
+    column = max(len(INDENT * page.depth + page.name) for page in found) + 2
+    for page in found:
+        yield f"{INDENT * page.depth + page.name:<{column}}{page.summary}"
 
 
 def names() -> list[str]:

@@ -16,6 +16,7 @@ from ...compiler.objectives.base import Labels
 from ...compiler.objectives.data import Data
 from ...compiler.objectives.field_checks import LARGEST, unmeasured
 from ...compiler.objectives.fields import Field, Normalize, with_classes, with_statistics
+from ...compiler.objectives.source import Source
 from ...compiler.suggest import listing
 from .check import Checker, no_samples
 from .columns import Columns, Storage, count, storage_of, take, total_bytes
@@ -51,6 +52,7 @@ class Dataset:
     notes: what was left out of the data, in sentences to be shown as warnings.
     found: field -> the names of its classes, where the data gives them and the spec does not.
     measured: field -> its `normalize` with the numbers, where these are the training samples'.
+    folder: what paths of sources are relative to.
     """
 
     fields: Mapping[str, Field]
@@ -59,6 +61,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     found: Mapping[str, Sequence[str]] = dataclass_field(default_factory=dict)
     measured: Mapping[str, Normalize] = dataclass_field(default_factory=dict)
+    folder: Path = Path()
 
     def fingerprints(self) -> dict[Part, dict[str, str]]:
         """Part of the source -> field -> what tells whether it is still the same.
@@ -140,7 +143,25 @@ def open_data(
             f"beyond {LARGEST:g} in the training samples",
             help="correct the values, or store them in other units",
         )
-    return Dataset(fields, parts, source, (*raw.notes, *constants), raw.classes, measured)
+    notes = (*raw.notes, *constants)
+    return Dataset(fields, parts, source, notes, raw.classes, measured, folder)
+
+
+def open_source(
+    source: Source, fields: Mapping[str, Field], dims: Mapping[str, Symbol], folder: Path
+) -> Columns:
+    """The samples of another source than the spec's, checked: its test samples, or else all.
+
+    fields: as `open_data` gave them.
+    Raises: NetwrightError: F601, F602.
+    """
+    raw = read_source(source, fields, folder)
+    checker = Checker(fields, dims, {}, raw.vocabularies)
+    given = raw.train if raw.test is None else raw.test
+    columns = checker.conform(given, f"the samples of `{source.name}`")
+    if checker.problems:
+        raise NetwrightError(*checker.problems)
+    return columns
 
 
 def _wrong_counts(raw: RawData, labels: Mapping[str, Labels]) -> Iterator[Diagnostic]:

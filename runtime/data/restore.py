@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.objectives.fields import Field
+from .preprocess import Preprocess
 
 
 class Restore:
@@ -21,3 +26,17 @@ class Restore:
     def __call__(self, x: Tensor) -> Tensor:
         """x: numbers as the network sees them, f32[B, ...]. Returns: raw ones of the same shape."""
         return (x - self._shift) * self._factor
+
+
+def compared(raw: NDArray[Any], field: Field) -> NDArray[Any]:
+    """Stored values as outputs in raw units are compared with them.
+
+    They are those stored, except of a field with `binarize`: of uint8 with `scale: [0, 1]` and
+    `binarize: 0.5`, 200 is compared as 255.
+    """
+    if field.binarize is None:
+        return raw
+    cpu = torch.device("cpu")
+    seen = Preprocess(field, cpu)(torch.from_numpy(np.asarray(raw)))
+    values: NDArray[Any] = Restore(field, cpu)(seen).numpy()
+    return values

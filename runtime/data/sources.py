@@ -66,7 +66,7 @@ def found_classes(source: Source, folder: Path) -> dict[str, list[str]]:
 
 
 def _digits(source: Any, fields: Fields, folder: Path) -> RawData:
-    return RawData(as_columns(read_digits()))
+    return RawData(as_columns(read_digits(source.only)))
 
 
 def _adding(source: Any, fields: Fields, folder: Path) -> RawData:

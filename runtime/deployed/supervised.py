@@ -22,6 +22,7 @@ from ..data.dataset import Dataset, Part
 from ..data.homes import choose_home
 from ..data.orders import usual_order
 from ..data.preprocess import Preprocess
+from ..data.restore import compared
 from ..metrics import Figures
 from ..numbers import numbers_at
 from ..objectives.supervised import Judge, weights_of
@@ -102,6 +103,7 @@ def _told(compilation: Compilation, loss: Loss, results: Arrays, samples: Arrays
     """
     answers, true = results[loss.output], samples[loss.target]
     if loss.kind == "values":
+        true = compared(true[:1], compilation.fields[loss.target])
         return f"{_numbers(answers[0])} (true: {_numbers(true[0])})"
     if loss.kind != "classes":
         return None
@@ -132,7 +134,8 @@ class _Scaled:
     def __init__(self, settings: Supervised, fields: Mapping[str, Field]) -> None:
         losses = [item.loss for item in settings.losses]
         found = {loss.output: raw_field(loss, fields) for loss in losses}
-        self._rules = {name: Preprocess(field, CPU) for name, field in found.items() if field}
+        # Probabilities are compared, not what a threshold makes of them.
+        self._rules = {n: Preprocess(field.unbinarized, CPU) for n, field in found.items() if field}
 
     def __call__(self, name: str, x: Tensor) -> Tensor:
         return self._rules[name](x) if name in self._rules else x

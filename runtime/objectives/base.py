@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor, nn
 
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.schedules import Schedule
-from ..data.batches import Batch
+from ...compiler.objectives.source import Source
+from ..data.batches import Batch, Batches
 from ..distributed.world import World
 from ..numbers import Number
 
@@ -31,6 +32,20 @@ NO_MASSES: Masses = {}
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What figures at the end are measured on.
+
+    judged: the part of the data whose figures are asked for. train: the training samples.
+    size: samples at a time. other: opens another source of data, with the same fields.
+    """
+
+    judged: Batches
+    train: Batches
+    size: int
+    other: Callable[[Source], Batches]
+
+
+@dataclass(frozen=True)
 class Turn:
     """One optimizer's part of a step; an objective with two optimizers takes two turns.
 
@@ -45,9 +60,10 @@ class Turn:
     every: int = 1
 
 
-class Meter(Protocol):
+class Meter(ABC):
     """Sums up the figures of one evaluation, over all processes that take part in it."""
 
+    @abstractmethod
     def update(
         self,
         outputs: Mapping[str, Tensor],
@@ -67,12 +83,15 @@ class Meter(Protocol):
         b: Batch,
         masses: Masses = NO_MASSES,
     ) -> None:
-        """Make what a batch like this one needs, without counting it."""
+        """Make what a batch like this one needs, without counting it; often nothing."""
+        return
 
     @property
+    @abstractmethod
     def is_empty(self) -> bool:
         """Whether no batch was counted."""
 
+    @abstractmethod
     def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
         """`loss`, other losses, and what the objective's `figures` names.
 
@@ -81,50 +100,77 @@ class Meter(Protocol):
 
     def confusion(self) -> list[list[int]] | None:
         """Row: true class, column: predicted class. None where there are no classes to confuse."""
+        return None
+
+    def details(self) -> dict[str, list[float]]:
+        """Rows of numbers behind the figures, such as one for each element of a code."""
+        return {}
 
 
-class Objective(Protocol):
+class Objective(ABC):
     """One recipe, bound to its networks. It owns no loop, no optimizer and no device.
 
     A turn's losses must come from one call of `step`, which may call networks several times: the
-    trainer wraps that call for several processes, compiles or records it.
+    trainer wraps that call for several processes, compiles or records it. What most objectives
+    answer alike has that answer here.
     """
 
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Every network by its name in the spec."""
+    networks: Mapping[str, nn.Module]
+    """Every network by its name in the spec."""
 
-    @property
-    def turns(self) -> tuple[Turn, ...]:
-        """The optimizers' turns of one step, in order."""
+    turns: tuple[Turn, ...]
+    """The optimizers' turns of one step, in order."""
 
-    @property
-    def schedules(self) -> Mapping[str, Schedule]:
-        """Settings of the objective that change during the run, such as the weights of losses."""
+    schedules: Mapping[str, Schedule] = {}
+    """Settings of the objective that change during the run, such as the weights of losses."""
 
-    @property
-    def state(self) -> Mapping[str, Tensor]:
-        """Tensors beside the networks that steps change in place; checkpoints hold them."""
+    state: Mapping[str, Tensor] = {}
+    """Tensors beside the networks that steps change in place; checkpoints hold them."""
 
-    @property
-    def continues(self) -> bool:
-        """Whether each row of a batch goes on where that row of the batch before ended."""
+    continues: bool = False
+    """Whether each row of a batch goes on where that row of the batch before ended."""
 
     def begin(self) -> None:
         """The rows of the next training step begin anew."""
+        return
 
+    @abstractmethod
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         """A new meter for one evaluation, by the processes of a world."""
 
     def samples(self, step: int) -> list[str]:
         """What the networks make after a step, for people to look at; often nothing."""
+        return []
 
+    def fit(self, train: Batches) -> None:
+        """Set what is not learned by gradients, such as a density, before a measurement.
+
+        train: the training samples. The networks are in evaluation mode. It must leave the same
+        tensors whenever it is called with the same weights.
+        """
+        return
+
+    def pictures(self, shown: Batches) -> dict[str, bytes]:
+        """PNG files by name, of what the networks make, for people to look at; often nothing.
+
+        shown: samples that training does not see, where there are any. The networks are in
+        evaluation mode.
+        """
+        return {}
+
+    def closing(self, parts: Parts) -> dict[str, float]:
+        """Figures of a part of the data that take too long to be measured while training."""
+        return {}
+
+    @abstractmethod
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         """The losses of one turn; the networks are in training mode."""
 
+    @abstractmethod
     def outputs(self, batch: Batch) -> Outputs:
         """What evaluation judges; the networks are in evaluation mode."""
 
+    @abstractmethod
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         """The losses of given outputs."""
 
@@ -134,3 +180,4 @@ class Objective(Protocol):
 
         The pieces of a step are put together by these. Empty where every sample counts alike.
         """
+        return NO_MASSES

@@ -16,18 +16,17 @@ from ...compiler.ir.shapes import TensorType
 from ...compiler.objectives.fields import Field
 from ...compiler.objectives.language_model import LanguageModel as Settings
 from ...compiler.objectives.language_model import Sample
-from ...compiler.objectives.schedules import Schedule
 from ...compiler.ops.generation import NO_TOKEN
 from ..data.batches import Batch
 from ..distributed.world import ALONE, World
 from ..generated import build_program, by_name
 from ..measure import evaluating
 from ..spoken import Ids, Vocabulary
-from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Outputs, Turn
+from .base import NO_MASSES, Losses, Masses, Meter, Numbers, Objective, Outputs, Turn
 from .tokens import Sums, zero_states
 
 
-class LanguageModel:
+class LanguageModel(Objective):
     """See compiler/objectives/language_model.py for the settings.
 
     Where the state is carried over, the network runs as the program `step` does: `state` holds
@@ -43,9 +42,8 @@ class LanguageModel:
         rows: int,
     ) -> None:
         name, graphs = settings.network.network, compilation.graphs
-        self.networks: Mapping[str, nn.Module] = {name: networks[name]}
+        self.networks = {name: networks[name]}
         self.turns = (Turn("", (name,)),)
-        self.schedules: Mapping[str, Schedule] = {}
         self._tokens, self._target = settings.tokens(graphs), settings.target
         self._output, self._device = settings.scores(graphs[name]), device
         data = compilation.spec.data
@@ -53,7 +51,7 @@ class LanguageModel:
         self._network, self._ports = networks[name], tuple(graphs[name].outputs)
         self._step = build_program(compilation.source, "step", networks)
         self._graph = compilation.programs["step"]
-        self.state: Mapping[str, Tensor] = self._zeros(rows) if self.continues else {}
+        self.state = self._zeros(rows) if self.continues else {}
         self._measured: Mapping[str, Tensor] = {}
         self._sampler = _sampler(settings, compilation, networks, self._tokens, device)
 
@@ -83,9 +81,6 @@ class LanguageModel:
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         return token_losses(outputs[self._output], batch.raw[self._target])
-
-    def masses(self, batch: Batch) -> Masses:
-        return NO_MASSES
 
     def samples(self, step: int) -> list[str]:
         return [self._sampler(step)] if self._sampler else []

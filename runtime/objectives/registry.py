@@ -12,10 +12,13 @@ from ...compiler.driver import Compilation
 from ..generated import build_networks
 from ..opening import objective_of, pairs_of
 from ..planning.layout import arrange
+from .autoencoder import Autoencoder
 from .base import Objective
 from .language_model import LanguageModel
 from .seq2seq import Seq2Seq
 from .supervised import Supervised
+from .vae import Vae
+from .vq_vae import VqVae
 
 Maker = Callable[[Any, Compilation, Mapping[str, nn.Module], torch.device, int], Objective]
 
@@ -34,6 +37,9 @@ MAKERS: dict[str, Maker] = {
     "supervised": _supervised,
     "language_model": LanguageModel,
     "seq2seq": Seq2Seq,
+    "autoencoder": Autoencoder,
+    "vae": Vae,
+    "vq_vae": VqVae,
 }
 """By the name of the objective."""
 

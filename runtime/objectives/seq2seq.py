@@ -41,10 +41,8 @@ ROWS = 64
 """How many samples are answered at once, to be read by people."""
 
 
-class Seq2Seq:
+class Seq2Seq(Objective):
     """See compiler/objectives/seq2seq.py for the settings."""
-
-    continues = False
 
     def __init__(
         self,
@@ -55,9 +53,8 @@ class Seq2Seq:
         rows: int,
     ) -> None:
         names, graphs = settings.networks().values(), compilation.graphs
-        self.networks: Mapping[str, nn.Module] = {name: networks[name] for name in names}
+        self.networks = {name: networks[name] for name in names}
         self.turns = (Turn("", tuple(names)),)
-        self.state: Mapping[str, Tensor] = {}
         self.answers = Answers(settings, compilation)
         self._settings, self._device = settings, device
         self._encoder, self._decoder = (networks[name] for name in names)
@@ -71,17 +68,11 @@ class Seq2Seq:
         self._asked = [value.name for value in compilation.programs["translate"].inputs]
         always = settings.teacher_forcing.is_constant and settings.teacher_forcing.start == 1
         forcing = {} if always else {FORCING: settings.teacher_forcing}
-        self.schedules: Mapping[str, Schedule] = {WEIGHT: Schedule.constant(1.0), **forcing}
+        self.schedules = {WEIGHT: Schedule.constant(1.0), **forcing}
         self._sampler = None if always else Sampler(settings, compilation, networks)
-
-    def begin(self) -> None:
-        """Rows of batches have nothing to do with those before."""
 
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         return AnswerMeter(self.answers, self._scores, self._device, world)
-
-    def samples(self, step: int) -> list[str]:
-        return []
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         given = self._given(batch)

@@ -18,14 +18,12 @@ from ..distributed.world import World
 from ..generated import by_name
 from ..metrics import Figures
 from ..numbers import Number
-from .base import Losses, Masses, Meter, Numbers, Outputs, Turn
+from .base import Losses, Masses, Meter, Numbers, Objective, Outputs, Turn
 from .losses import make_loss, real_steps
 
 
-class Supervised:
+class Supervised(Objective):
     """See compiler/objectives/supervised.py for the settings."""
-
-    continues = False
 
     def __init__(
         self,
@@ -37,24 +35,17 @@ class Supervised:
     ) -> None:
         name = settings.network.network
         graph = graphs[name]
-        self.networks: Mapping[str, nn.Module] = {name: networks[name]}
+        self.networks = {name: networks[name]}
         self.turns = (Turn("", (name,)),)
         self._network = networks[name]
         self._inputs = tuple(settings.inputs(graph).values())
         self._ports = tuple(graph.outputs)
         self._judge = Judge(settings, device, pairs)
         self._settings, self._device, self._pairs = settings, device, pairs
-        self.schedules: Mapping[str, Schedule] = weights_of(settings)
-        self.state: Mapping[str, Tensor] = {}
-
-    def begin(self) -> None:
-        """Rows of batches have nothing to do with those before."""
+        self.schedules = weights_of(settings)
 
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         return Figures(self._settings, fields, self._device, world, self._pairs)
-
-    def samples(self, step: int) -> list[str]:
-        return []
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         return self.losses(self.outputs(batch), batch, numbers)

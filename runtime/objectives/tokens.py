@@ -10,9 +10,8 @@ from torch import Tensor
 
 from ...compiler.ir.dims import evaluate
 from ...compiler.ir.shapes import TensorType
-from ..data.batches import Batch
 from ..distributed.world import World
-from .base import NO_MASSES, Masses
+from .base import Meter
 
 DTYPES = {"f32": torch.float32, "i64": torch.int64}
 """Of the states of networks."""
@@ -32,7 +31,7 @@ def zero_states(
     }
 
 
-class Sums:
+class Sums(Meter):
     """The part of a meter that adds up numbers of batches, over all processes.
 
     Its users add to what they count, in this order: the loss in nats, hits and tokens first.
@@ -47,15 +46,6 @@ class Sums:
         self._sums += torch.stack([part.double() for part in parts])
         self._empty = False
 
-    def expect(
-        self,
-        outputs: Mapping[str, Tensor],
-        losses: Mapping[str, Tensor],
-        b: Batch,
-        masses: Masses = NO_MASSES,
-    ) -> None:
-        """Nothing depends on what a batch is like."""
-
     @property
     def is_empty(self) -> bool:
         return self._empty
@@ -66,6 +56,3 @@ class Sums:
         mean = loss / max(tokens, 1)
         figures = {"loss": mean, "bits": mean / math.log(2), "accuracy": hits / max(tokens, 1)}
         return figures, more
-
-    def confusion(self) -> list[list[int]] | None:
-        return None

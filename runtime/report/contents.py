@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from ...compiler.driver import Compilation
 from ..runs import SPEC
+from .codes import codes
 from .curves import curves
 from .filters import filters
 from .gradients import gradients
@@ -21,6 +22,7 @@ OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {
     "supervised": supervised,
     "language_model": language_model,
     "seq2seq": translations,
+    **dict.fromkeys(("autoencoder", "vae", "vq_vae"), codes),
 }
 """Objective -> its sections: how well what was trained does what it is for."""
 

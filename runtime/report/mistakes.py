@@ -9,6 +9,7 @@ import numpy as np
 from ...compiler.objectives.losses import LAST, Loss
 from ...compiler.objectives.pairs import pair_of
 from ...compiler.objectives.supervised import Supervised
+from ..data.restore import compared
 from ..number_text import counted
 from .answers import Answer, Judged, answer, names_of
 from .markup import Html, element, joined
@@ -123,14 +124,16 @@ def _judged(probe: Probe, answers: Answers, place: int) -> Iterator[Judged]:
     """Every output that a loss judges, once."""
     for loss in _losses(probe).values():
         pair = pair_of(loss, probe.pairs)
-        output, truth = answers.outputs[loss.output][place], answers.raw[loss.target][place]
+        field = probe.fields[loss.target]
+        output = answers.outputs[loss.output][place]
+        truth = compared(answers.raw[loss.target][place], field)
         if loss.kind == "classes" and pair.axis == LAST:
             output = np.moveaxis(output, LAST, 0)
         if pair.lengths is not None:
             real = slice(int(answers.raw[pair.lengths][place]))
             output = output[:, real] if loss.kind == "classes" else output[real]
             truth = truth[real]
-        yield Judged(loss, probe.fields[loss.target], output, truth)
+        yield Judged(loss, field, output, truth)
 
 
 def _losses(probe: Probe) -> Mapping[str, Loss]:

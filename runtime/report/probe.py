@@ -19,7 +19,7 @@ from ...compiler.summary import totals
 from ..data.batches import Batch
 from ..data.dataset import Dataset, Part
 from ..data.preprocess import Preprocess
-from ..data.restore import Restore
+from ..data.restore import Restore, compared
 from ..memory import enough_memory
 from ..numbers import numbers_at
 from ..objectives.base import Objective
@@ -126,7 +126,8 @@ class Probe:
             told = self._told(answers)
             for name, target in self._small(answers).items():
                 outputs.setdefault(name, []).append(told[name].cpu().numpy())
-                targets.setdefault(name, []).append(batch.raw[target].cpu().numpy())
+                true = compared(batch.raw[target].cpu().numpy(), self.fields[target])
+                targets.setdefault(name, []).append(true)
         return Sweep(indices, np.array(losses), _merged(outputs), _merged(targets))
 
     @enough_memory("the report")

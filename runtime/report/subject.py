@@ -48,6 +48,7 @@ class Summary(BaseModel):
     seconds: float
     metrics: dict[str, dict[str, float | None]]
     confusion: list[list[NonNegativeInt]] | None = None
+    details: dict[str, list[float | None]] = Field(default={})
 
     @property
     def main_part(self) -> str | None:

@@ -53,6 +53,9 @@ def test_the_rule_from_raw_values_to_network_input(settings, raw, seen):
         ({"dtype": "float32", "range": [0, 2], "normalize": Normalize(mean=[1], std=[1])}, (-1, 1)),
         ({"below": 10}, (0, 9)),
         ({"dtype": "bool"}, (0, 1)),
+        ({"scale": [-1, 1], "binarize": 0}, (0, 1)),
+        ({"binarize": 127}, (0, 1)),
+        ({"dtype": "float32", "binarize": 3}, (0, 1)),
     ],
 )
 def test_interval_of_what_the_network_sees(settings, interval):
@@ -73,6 +76,28 @@ def test_interval_of_what_the_network_sees(settings, interval):
         ({"normalize": Normalize(mean=[0, 1], std=[1])}, Code.S102, "3 channels"),
         ({"below": 3, "augment": [Noise(std=1)]}, Code.O502, "labels or ids"),
         ({"shape": ["B", 3], "augment": [Flip()]}, Code.O502, "images [B, C, H, W]"),
+        (
+            {"binarize": 0.5, "normalize": Normalize(mean=[0], std=[1])},
+            Code.O502,
+            "`binarize` and `normalize` exclude",
+        ),
+        ({"dtype": "int64", "below": 3, "binarize": 1}, Code.O502, "`binarize` would change them"),
+        ({"classes": ["a", "b"], "binarize": 0}, Code.O502, "`binarize` would change them"),
+        (
+            {"scale": [0, 1], "binarize": 1},
+            Code.O502,
+            "from 0 to below 1, found 1: all would become 0",
+        ),
+        (
+            {"scale": [1, -1], "binarize": -2},
+            Code.O502,
+            "scaled values, from -1 to below 1, found -2: all would become 1",
+        ),
+        ({"scale": [0, 1], "binarize": 127}, Code.O502, "found 127: all would become 0"),
+        ({"binarize": 255}, Code.O502, "raw values, from 0 to below 255"),
+        ({"range": [0, 16], "binarize": 16.5}, Code.O502, "raw values, from 0 to below 16"),
+        ({"dtype": "float32", "scale": [0, 1], "binarize": 0.5}, Code.S102, "needs the range"),
+        ({"range": [3, 3], "binarize": 3}, Code.S102, "found [3, 3]"),
     ],
 )
 def test_settings_that_do_not_go_together(settings, code, words):
@@ -87,6 +112,37 @@ def test_types():
     assert str(field.network_type(DIMS)) == "f32[B, 3, 4, 4]"
     assert image(dtype="float64").network_type(DIMS).dtype is DType.F32
     assert image(dtype="int64").network_type(DIMS).dtype is DType.I64
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scale": [0, 1], "binarize": 0.5},
+        {"scale": [0, 1], "binarize": 0},  # 0 stays 0, anything above it is 1
+        {"binarize": 127},
+        {"dtype": "int64", "binarize": 1000},
+        {"dtype": "bool", "binarize": 0},
+        {"dtype": "float32", "binarize": -2.5},
+    ],
+)
+def test_a_threshold_among_the_values(settings):
+    field = image(**settings)
+    assert not list(field_problems(field))
+    assert field.is_transformed
+    assert field.is_converted
+    assert str(field.network_type(DIMS)) == "f32[B, 3, 4, 4]"
+
+
+def test_what_binarize_did_is_not_undone():
+    field = image(scale=[0, 1], binarize=0.5)
+    (shift,), (factor,) = field.inverse()
+    assert (0.25 - shift) * factor == pytest.approx(63.75)
+    assert field.unbinarized == image(scale=[0, 1])
+
+
+def test_a_field_that_is_binarized_only_has_no_units():
+    assert not image(binarize=127).is_rescaled
+    assert image(scale=[0, 1], binarize=0.5).is_rescaled
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)

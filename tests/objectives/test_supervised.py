@@ -36,6 +36,11 @@ MISFITS = [
     ("dtype: bool}", "dtype: uint8}", "targets in [0, 1], found `flags` in [0, 255]"),
     ("dtype: bool}", "dtype: float32}", "targets in [0, 1], found `flags` of float32 without a r"),
     ("dtype: bool}", "dtype: int64}", "targets in [0, 1], found `flags` of int64 without a range"),
+    (
+        "int64, below: 10}",
+        "int64, binarize: 4}",
+        "as they are stored, found a field with `binarize`",
+    ),
     ("dtype: bool}", "dtype: int64, below: 3}", "targets in [0, 1], found `flags` in [0, 2]"),
     (
         "dtype: bool}",
@@ -79,6 +84,8 @@ def test_a_figure_to_follow_that_does_not_exist(found):
         "int32, range: [0, 1]",
         "uint8, scale: [0, 1]",
         "uint8, normalize: {mean: 0, std: 1}",
+        "uint8, binarize: 127",
+        "float32, binarize: 0",
         "bool, scale: [0, 1]",
     ],
 )

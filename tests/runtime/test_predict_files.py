@@ -29,6 +29,7 @@ from netwright.runtime.session import load
 from netwright.runtime.train import train
 from PIL import Image
 
+from .. import generative
 from .tiny import compile_text
 
 GOLDENS = Path(__file__).parent / "messages"
@@ -173,7 +174,7 @@ def test_results_go_to_tables_and_arrays_alone(table_bundle: Path, tmp_path: Pat
         cli, ["predict", str(table_bundle), str(path), "-o", str(tmp_path / "out.txt")]
     )
     assert done.exit_code == 2
-    assert "expected a name with .csv or .npz" in done.output
+    assert "expected a name with .csv, .npz or .png" in done.output
     assert not (tmp_path / "out.txt").exists()
 
 
@@ -545,3 +546,156 @@ def test_inspect_tells_the_columns(table_bundle: Path, shapes: Path) -> None:
     assert "site from the column `site` of tables" in describe(table_bundle)
     assert "classes of site: left, right, middle" in describe(table_bundle)
     assert "image from image files: grey, 8 wide and 6 high by " in describe(shapes)
+
+
+# Programs besides `predict`
+
+DIGITS = np.random.default_rng(1).integers(0, 17, (5, 1, 8, 8), dtype=np.uint8)
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    np.save(tmp_path / "digits.npy", DIGITS)
+    return tmp_path / "digits.npy"
+
+
+def normal(count: int, seed: int = 0) -> Any:
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal((count, 3), np.float32)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_noise_is_drawn_and_not_asked_for(seed: int | None, vae_bundle: Path, digits: Path) -> None:
+    lines = list(predict_files(vae_bundle, [digits], program="score", seed=seed))
+    found = load(vae_bundle, "cpu").program("score")(image=DIGITS, noise=normal(5, seed or 0))
+    assert lines == [
+        f"{digits}[{i}]: " + ", ".join(f"{name} {x[i]:.4g}" for name, x in found.items())
+        for i in range(5)
+    ]
+    assert list(found) == ["elbo", "reconstruction", "kl", "error"]
+
+
+def test_every_sample_has_noise_of_its_own(vae_bundle: Path, digits: Path, tmp_path: Path) -> None:
+    """Wherever the files and batches end."""
+    output = tmp_path / "out.npz"
+    list(predict_files(vae_bundle, [digits] * 20, program="score", seed=3, output=output))
+    session = load(vae_bundle, "cpu").program("score")
+    expected = session(image=np.tile(DIGITS, (20, 1, 1, 1)), noise=normal(100, 3))
+    with np.load(output) as found:
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-4)
+
+
+def test_a_seed_where_nothing_is_drawn(vae_bundle: Path, digits: Path) -> None:
+    with pytest.raises(NetwrightError, match=r"a program with noise .* found `encode`") as caught:
+        list(predict_files(vae_bundle, [digits], program="encode", seed=0))
+    assert caught.value.diagnostics[0].code is Code.B802
+    done = CliRunner().invoke(
+        cli, ["predict", str(vae_bundle), str(digits), "--program", "encode", "--seed", "1"]
+    )
+    assert done.exit_code == 1
+    assert "leave `--seed` out" in done.stderr
+
+
+def test_a_program_that_takes_noise_alone(vae_bundle: Path, digits: Path) -> None:
+    with pytest.raises(NetwrightError, match="found `sample`, which takes noise alone") as caught:
+        list(predict_files(vae_bundle, [digits], program="sample"))
+    assert caught.value.diagnostics[0].help == "`netwright sample` runs it"
+
+
+def test_samples_for_labels_of_a_file(conditional_bundle: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.arange(10))
+    output, given = tmp_path / "out.npz", [tmp_path / "labels.npy"]
+    list(predict_files(conditional_bundle, given, program="sample", seed=2, output=output))
+    expected = load(conditional_bundle, "cpu").sample(10, seed=2, given={"label": range(10)})
+    with np.load(output) as found:
+        np.testing.assert_allclose(found["image"], expected["image"], atol=1e-4)
+
+
+def test_the_program_is_named_where_there_is_no_predict(vae_bundle: Path, digits: Path) -> None:
+    with pytest.raises(NetwrightError, match=r"`score`, found `predict`") as caught:
+        list(predict_files(vae_bundle, [digits]))
+    assert "--program" in str(caught.value.diagnostics[0].help)
+
+
+def test_codes(vae_bundle: Path, digits: Path, tmp_path: Path) -> None:
+    codes = load(vae_bundle, "cpu").program("encode")(image=DIGITS)
+    [first, *_] = predict_files(vae_bundle, [digits], program="encode")
+    shown = "; ".join(
+        f"{name} {', '.join(f'{number:.4g}' for number in x[0])}" for name, x in codes.items()
+    )
+    assert first == f"{digits}[0]: {shown}"
+    list(predict_files(vae_bundle, [digits], program="encode", output=tmp_path / "codes.csv"))
+    with (tmp_path / "codes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[2:] == [f"{name} {i}" for name in ("mean", "logvar") for i in range(3)]
+    assert np.float32(rows[4]["mean 2"]) == codes["mean"][4, 2]
+
+
+def test_reconstructions_as_arrays_and_as_a_picture(
+    vae_bundle: Path, digits: Path, tmp_path: Path
+) -> None:
+    for name in ("out.npz", "out.png"):
+        list(predict_files(vae_bundle, [digits], program="reconstruct", output=tmp_path / name))
+    expected = load(vae_bundle, "cpu").program("reconstruct")(image=DIGITS)["reconstruction"]
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_allclose(found["reconstruction"], expected, atol=1e-4)
+    pixels = np.asarray(Image.open(tmp_path / "out.png"))  # 3 x 2, each 8 pixels 7 times as large
+    assert pixels.shape == (2 * 58 + 2, 3 * 58 + 2)
+    shown = pixels[2 + 58 + 3 : 2 + 58 + 56 : 7, 2 + 3 : 2 + 56 : 7]
+    assert np.abs(shown - expected[3, 0].clip(0, 16) / 16 * 255).max() <= 1
+    with pytest.raises(NetwrightError, match=r"to draw, found `mean` float32\[B, 3\]") as caught:
+        list(predict_files(vae_bundle, [digits], program="encode", output=tmp_path / "b.png"))
+    assert caught.value.diagnostics[0].code is Code.R903
+
+
+def test_a_condition_is_read_and_noise_is_drawn(conditional_bundle: Path, tmp_path: Path) -> None:
+    labels = np.arange(5)
+    np.savez(tmp_path / "digits.npz", image=DIGITS, label=labels)
+    output = tmp_path / "out.csv"
+    given = [tmp_path / "digits.npz"]
+    list(predict_files(conditional_bundle, given, program="score", output=output))
+    session = load(conditional_bundle, "cpu").program("score")
+    expected = session(image=DIGITS, label=labels, noise=normal(5))["elbo"]
+    with output.open(newline="") as file:
+        found = [np.float32(row["elbo"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.savez(tmp_path / "images.npz", image=DIGITS)
+    with pytest.raises(NetwrightError, match="expected the inputs `image`, `label` in") as caught:
+        list(predict_files(conditional_bundle, [tmp_path / "images.npz"], program="score"))
+    assert not any("noise" in note for note in caught.value.diagnostics[0].notes)
+
+
+def test_arrays_that_do_not_fit_are_told_before_noise_is_drawn(
+    vae_bundle: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", DIGITS[:, :, :7])
+    with pytest.raises(NetwrightError, match="expected `image` as uint8") as caught:
+        list(predict_files(vae_bundle, [tmp_path / "a.npy"], program="score"))
+    assert f"read from `{tmp_path / 'a.npy'}`" in caught.value.diagnostics[0].notes
+
+
+def test_scores_of_images_in_a_folder(tmp_path: Path) -> None:
+    draw(tmp_path / "shapes")
+    bundle = generative.exported(generative.FOLDER, tmp_path) / "bundle"
+    lines = list(predict_files(bundle, [tmp_path / "shapes"], program="score"))
+    assert len(lines) == 24
+    assert lines[0].startswith(f"{tmp_path / 'shapes' / 'disc' / '0.png'}: elbo -")
+    assert lines == list(predict_files(bundle, [tmp_path / "shapes"], program="score", seed=0))
+    sheet = tmp_path / "sheet.png"
+    list(predict_files(bundle, [tmp_path / "shapes"], program="reconstruct", output=sheet))
+    with Image.open(sheet) as image:
+        assert image.size == (5 * 58 + 2, 5 * 58 + 2)
+
+
+def test_codes_and_scores_of_a_table(tmp_path: Path) -> None:
+    rows = [{"size": i % 7, "price": 500 + 40 * (i % 7) + i % 3} for i in range(40)]
+    path = write_csv(tmp_path / "rooms.csv", rows, ",")
+    bundle = generative.exported(generative.TABLE, tmp_path) / "bundle"
+    form = open_bundle(bundle).manifest.reading.table
+    assert form is not None
+    assert form.columns == {"x": ["size", "price"]}, "no columns for codes and noise"
+    assert "from the column `z`" not in describe(bundle)
+    for program, word in {"encode": "mean", "score": "elbo"}.items():
+        lines = list(predict_files(bundle, [path], program=program))
+        assert len(lines) == 40
+        assert lines[0].startswith(f"{path} row 1: {word} ")

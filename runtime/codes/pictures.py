@@ -1,0 +1,166 @@
+"""What an encoder and a decoder make, as pictures: reconstructions, samples, codes on a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...compiler.objectives.encoder_decoder import ENDS, FRACTION, coloring_field
+from ...compiler.objectives.fields import Field
+from ..data.batches import Batch, Batches
+from .drawing import Images, draw_grid, draw_points
+
+if TYPE_CHECKING:
+    from ..objectives.encoder_decoder import EncoderDecoder
+
+SHOWN, ACROSS = 16, 8
+"""How many samples are made again, and how many stand in a row."""
+
+MADE = 64
+"""How many new samples are drawn."""
+
+PATHS = 6
+"""Between how many pairs of samples codes are interpolated."""
+
+POINTS = 2000
+"""How many codes are drawn on a plane."""
+
+SEED = 7
+"""Of the codes of new samples, the same ones at each step, so that pictures can be compared."""
+
+
+class CodePictures:
+    """Draws what can be drawn, by the programs that are exported; images are [B, 1 or 3, H, W].
+
+    shown: the samples. The networks are in evaluation mode.
+    """
+
+    def __init__(self, objective: EncoderDecoder, shown: Batches) -> None:
+        self._objective, self._shown = objective, shown
+        self._target = objective.target
+
+    def all(self) -> dict[str, bytes]:
+        """PNG files by name."""
+        with torch.inference_mode():
+            batch = next(self._shown.in_order(min(MADE, self._shown.size)))
+            found = dict(self._of_images(batch)) if is_drawable(self._objective.field) else {}
+            return {**found, **dict(self._of_codes())}
+
+    def _of_images(self, batch: Batch) -> Iterator[tuple[str, bytes]]:
+        self._limits = limits(self._objective.field, batch.raw[self._target])
+        yield "reconstructions", draw_grid(self._reconstructions(batch))
+        if "sample" in self._objective.programs:
+            yield "samples", draw_grid(_rows(self._samples(batch)))
+        if "interpolate" in self._objective.programs and batch.size > 1:
+            yield "interpolations", draw_grid(self._paths(batch))
+
+    def _reconstructions(self, batch: Batch) -> list[Images]:
+        """Rows of samples, each above what the decoder makes of it; spoilt ones in between."""
+        count = min(SHOWN, batch.size)
+        count -= count % ACROSS if count > ACROSS else 0
+        raw = {name: x[:count] for name, x in batch.raw.items()}
+        read = self._objective.spoilt(batch, count) or raw
+        (made,) = self._objective.run("reconstruct", read).values()
+        columns = [raw[self._target], made]
+        if read is not raw:
+            columns.insert(1, read[self._target])
+        grids = [_rows(self._pixels(x)) for x in columns]
+        return [row for rows in zip(*grids, strict=True) for row in rows]
+
+    def _samples(self, batch: Batch) -> Images:
+        """New samples; conditions are those of real ones, in their order."""
+        drawn = self._objective.drawn_for("sample", MADE, torch.Generator().manual_seed(SEED))
+        many = -(-MADE // batch.size)
+        given = {n: x.repeat(many, *[1] * (x.ndim - 1))[:MADE] for n, x in batch.raw.items()}
+        found = self._objective.run("sample", {**given, **drawn})
+        return self._pixels(found[self._target])
+
+    def _paths(self, batch: Batch) -> list[Images]:
+        """Each row goes from one sample to another, whose conditions are the first one's."""
+        pairs = min(PATHS, batch.size // 2)
+        starts = {name: x[:pairs] for name, x in batch.raw.items()}
+        ends = {name: x[pairs : 2 * pairs] for name, x in batch.raw.items()}
+        given = {**starts, **_named(ENDS[0], starts), **_named(ENDS[1], ends)}
+        columns = []
+        for fraction in np.linspace(0, 1, ACROSS).tolist():
+            done = torch.full([pairs], fraction, device=self._shown.device)
+            found = self._objective.run("interpolate", {**given, FRACTION: done})
+            columns.append(self._pixels(found[self._target]))
+        return list(np.stack(columns, axis=1))
+
+    def _pixels(self, x: Tensor) -> Images:
+        """Raw samples, from 0 to 1 over their range."""
+        low, high = self._limits
+        pixels: Images = ((x.float() - low) / ((high - low) or 1.0)).cpu().numpy()
+        return pixels
+
+    def _of_codes(self) -> Iterator[tuple[str, bytes]]:
+        """Codes on a plane: as they are where they have two elements, else by PCA."""
+        name = coloring_field(self._objective.fields)
+        codes, labels = self._codes(name)
+        if codes.shape[1] < 2 or len(codes) < 3:
+            return
+        field = self._objective.fields[name] if name else None
+        names = list(field.classes or []) if field else []
+        plane, axes = on_plane(codes)
+        yield "codes", draw_points(plane, labels, names, axes)
+
+    def _codes(self, label: str | None) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+        codes, labels, seen = [], [], 0
+        for batch in self._shown.in_order(min(256, self._shown.size)):
+            codes.append(self._objective.code_of(batch).flatten(1).double().cpu())
+            if label:
+                labels.append(batch.raw[label].long().cpu())
+            seen += batch.size
+            if seen >= POINTS:
+                break
+        found = torch.cat(codes)[:POINTS].numpy()
+        return found, torch.cat(labels)[:POINTS].numpy() if labels else None
+
+
+def on_plane(codes: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, str]]:
+    """Codes [N, D] as points [N, 2], and what both axes say.
+
+    By principal component analysis: the directions in which the codes vary most.
+    """
+    if codes.shape[1] == 2:
+        return codes, ("z 0", "z 1")
+    centred = codes - codes.mean(axis=0)
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    shares = lengths**2 / max(float((lengths**2).sum()), 1e-12)
+    plane: NDArray[np.float64] = centred @ directions[:2].T
+    told = [f"component {i + 1}: {share:.0%} of the variance" for i, share in enumerate(shares)]
+    return plane, (told[0], told[1])
+
+
+def _rows(images: Images) -> list[Images]:
+    """Images in rows of `ACROSS`; the last ones that fill none are left out."""
+    if len(images) <= ACROSS:
+        return [images]
+    return [images[i : i + ACROSS] for i in range(0, len(images) - ACROSS + 1, ACROSS)]
+
+
+def is_drawable(field: Field) -> bool:
+    """Whether samples of a resolved field are grey or coloured images."""
+    shape = field.shape or []
+    return len(shape) == 4 and shape[1] in (1, 3) and min(map(_size, shape[2:])) > 1
+
+
+def _size(size: object) -> int:
+    return size if isinstance(size, int) else 1
+
+
+def limits(field: Field, raw: Tensor) -> tuple[float, float]:
+    """What is black and what is white: the field's range, else that of the samples."""
+    if field.raw_range is not None:
+        return field.raw_range
+    return float(raw.min()), float(raw.max())
+
+
+def _named(end: str, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{end}_{name}": x for name, x in raw.items()}

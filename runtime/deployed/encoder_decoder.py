@@ -1,0 +1,242 @@
+"""`autoencoder`, `vae`, `vq_vae`: what their ONNX files give, judged as networks in torch are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...compiler.driver import Compilation
+from ...compiler.objectives.autoencoder import Autoencoder
+from ...compiler.objectives.density import NOISE
+from ...compiler.objectives.encoder_decoder import EncoderDecoder
+from ...compiler.objectives.fields import Field
+from ...compiler.objectives.likelihoods import LOGVAR, MEAN
+from ...compiler.objectives.source import Source
+from ...compiler.objectives.vae import Vae
+from ...compiler.objectives.vq_vae import COMMITMENT, INDICES, QUANTIZED, VqVae
+from ..codes.closing import closing_figures
+from ..codes.meter import MADE, CodeMeter, Reconstructions, VaeMeter, VqVaeMeter
+from ..data.batches import Batch, Batches
+from ..data.columns import Columns
+from ..data.dataset import Dataset, Part, open_source
+from ..data.homes import choose_home
+from ..data.preprocess import Preprocess
+from ..measure import seeded
+from ..numbers import Number, numbers_at
+from ..objectives.autoencoder import SPARSITY, sparsity
+from ..objectives.base import Losses, Meter, Outputs, Parts
+from ..objectives.corruptions import Spoiler
+from ..objectives.vae import (
+    BETA,
+    CAPACITY,
+    CHUNK,
+    CODES,
+    LOG_P,
+    Bound,
+    elements_of,
+    importance_bound,
+)
+from ..opening import objective_of
+from ..session import Bundle
+
+CPU = torch.device("cpu")
+
+SHOWN = 3
+"""How many samples are scored to show how it is done."""
+
+Raw = Mapping[str, Tensor]
+
+
+class Coded:
+    """An encoder and a decoder as their bundle runs them, batch by batch."""
+
+    def __init__(self, settings: Any, compilation: Compilation, bundle: Bundle) -> None:
+        self._bundle, self._step = bundle, bundle.manifest.step
+        self._target: str = settings.target
+        self.field = compilation.fields[settings.target]
+        self._seen = Preprocess(self.field.unbinarized, CPU)
+        self.reconstructions = Reconstructions(settings.metrics, self.field, settings.target)
+
+    def run(self, program: str, raw: Raw) -> dict[str, Tensor]:
+        """What a program gives. raw: its inputs by name, among others."""
+        session = self._bundle.program(program)
+        found = session(**{name: raw[name].numpy() for name in session.inputs})
+        return {name: torch.from_numpy(array) for name, array in found.items()}
+
+    def made(self, raw: Raw) -> Tensor:
+        """The reconstruction, as networks see data."""
+        (made,) = self.run("reconstruct", raw).values()
+        return self._seen(made)
+
+    def meter(self) -> Meter:
+        return CodeMeter(self.reconstructions, CPU)
+
+    def measured(self, batch: Batch) -> tuple[Outputs, Losses]:
+        """What a meter takes in."""
+        raise NotImplementedError
+
+    def code_of(self, batch: Batch) -> Tensor:
+        """The code of each sample."""
+        return next(iter(self.run("encode", batch.raw).values()))
+
+    def scores(self, batch: Batch) -> Tensor:
+        """The error of each reconstruction."""
+        return self.run("score", batch.raw)["error"]
+
+    def log_evidence(self, batch: Batch, count: int) -> Tensor:
+        """Asked of a `vae` alone."""
+        raise NotImplementedError
+
+
+class CodedVae(Coded):
+    """The ELBO by the programs `encode` and `score`, with the noise that torch draws."""
+
+    def __init__(self, settings: Vae, compilation: Compilation, bundle: Bundle) -> None:
+        super().__init__(settings, compilation, bundle)
+        self._samples, self._bound = settings.samples, Bound(settings, elements_of(self.field))
+        schedule = settings.capacity.nats if settings.capacity else settings.beta
+        name = CAPACITY if settings.capacity else BETA
+        self._numbers: Mapping[str, Number] = numbers_at({name: schedule}, self._step)
+
+    def meter(self) -> Meter:
+        return VaeMeter(self.reconstructions, CPU)
+
+    def measured(self, batch: Batch) -> tuple[Outputs, Losses]:
+        outputs = self._drawn(batch, self._samples)
+        return {**outputs, MADE: self.made(batch.raw)}, self._bound(outputs, self._numbers)
+
+    def _drawn(self, batch: Batch, count: int) -> dict[str, Tensor]:
+        found = self.run("encode", batch.raw)
+        mean, logvar = found[MEAN], found[LOGVAR]
+        noise = torch.randn((count, *mean.shape))
+        costs = [self.run("score", {**batch.raw, NOISE: one})["reconstruction"] for one in noise]
+        z = mean + (0.5 * logvar).exp() * noise
+        return {MEAN: mean, LOGVAR: logvar, CODES: z, LOG_P: -torch.stack(costs)}
+
+    def scores(self, batch: Batch) -> Tensor:
+        noise = torch.randn((1, *self.code_of(batch).shape))
+        return -self.run("score", {**batch.raw, NOISE: noise[0]})["elbo"]
+
+    def log_evidence(self, batch: Batch, count: int) -> Tensor:
+        pieces = []
+        for start in range(0, count, CHUNK):
+            found = self._drawn(batch, min(CHUNK, count - start))
+            z, log_p = found[CODES], found[LOG_P]
+            bound = importance_bound(z, found[MEAN], found[LOGVAR], log_p)
+            pieces.append(bound + math.log(len(z)))
+        return torch.logsumexp(torch.stack(pieces), 0) - math.log(count)
+
+
+class CodedAutoencoder(Coded):
+    """Losses of what `reconstruct` gives; spoilt samples are those that data would hold."""
+
+    def __init__(self, settings: Autoencoder, compilation: Compilation, bundle: Bundle) -> None:
+        super().__init__(settings, compilation, bundle)
+        self._settings = settings
+        self._spoiler = Spoiler(settings.noise, self.field, CPU) if settings.noise else None
+
+    def measured(self, batch: Batch) -> tuple[Outputs, Losses]:
+        raw = dict(batch.raw)
+        if self._spoiler:
+            raw[self._target] = self._spoiler.stored(batch.values[self._target])[0]
+        made = self.made(raw)
+        loss = COMPARED[self._settings.loss](made, batch.values[self._target].float())
+        if self._settings.sparsity is None:
+            return {MADE: made}, {"loss": loss}
+        (code,) = self.run("encode", raw).values()
+        weight = self._settings.sparsity.weight.at(self._step)
+        penalty = sparsity(self._settings.sparsity, code)
+        return {MADE: made}, {"loss": loss + weight * penalty, "error": loss, SPARSITY: penalty}
+
+
+class CodedVqVae(Coded):
+    """Losses of what `reconstruct` and `score` give, and the use of the codebook by `encode`."""
+
+    def __init__(self, settings: VqVae, compilation: Compilation, bundle: Bundle) -> None:
+        super().__init__(settings, compilation, bundle)
+        self._compare = COMPARED[settings.loss]
+        self._codes = settings.layer(compilation.graphs)[1].codes
+
+    def meter(self) -> Meter:
+        return VqVaeMeter(self.reconstructions, self._codes, CPU)
+
+    def measured(self, batch: Batch) -> tuple[Outputs, Losses]:
+        made, indices = self.made(batch.raw), self.run("encode", batch.raw)[INDICES]
+        error = self._compare(made, batch.values[self._target].float())
+        commitment = self.run("score", batch.raw)[COMMITMENT].mean()
+        losses = {"loss": error + commitment, "reconstruction": error, COMMITMENT: commitment}
+        return {MADE: made, INDICES: indices}, losses
+
+    def code_of(self, batch: Batch) -> Tensor:
+        return self.run("encode", batch.raw)[QUANTIZED]
+
+
+COMPARED: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "bce_logits": F.binary_cross_entropy,
+}
+"""What compares samples that programs made with the target, by the loss of training."""
+
+CODED: Mapping[str, Callable[[Any, Compilation, Bundle], Coded]] = {
+    "autoencoder": CodedAutoencoder,
+    "vae": CodedVae,
+    "vq_vae": CodedVqVae,
+}
+
+
+def figures(
+    compilation: Compilation, bundle: Bundle, dataset: Dataset, part: Part
+) -> dict[str, float]:
+    """What training measures, over one part of the data."""
+    settings = objective_of(compilation)
+    assert isinstance(settings, EncoderDecoder)
+    coded = CODED[settings.name](settings, compilation, bundle)
+    meter, size = coded.meter(), 2 * compilation.spec.training.batch
+    judged = _batches(dataset.parts[part], dataset.fields)
+    seeded(CPU)
+    for batch in judged.in_order(size):
+        outputs, losses = coded.measured(batch)
+        meter.update(outputs, losses, batch)
+
+    def other(source: Source) -> Batches:
+        columns = open_source(source, dataset.fields, compilation.spec.dims, dataset.folder)
+        return _batches(columns, dataset.fields)
+
+    train = _batches(dataset.parts["train"], dataset.fields)
+    seeded(CPU)
+    closing = closing_figures(settings.metrics, coded, Parts(judged, train, size, other))
+    return {**meter.compute(), **closing}
+
+
+def _batches(columns: Columns, fields: Mapping[str, Field]) -> Batches:
+    home, layout = choose_home(columns, CPU), torch.contiguous_format
+    return Batches(columns, fields, CPU, layout, home=home)
+
+
+def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:
+    """The scores of the first test samples, and what a new sample is like, by ONNX Runtime."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    first = np.arange(min(SHOWN, dataset.size("test")))
+    samples = {name: column.batch(first) for name, column in dataset.parts["test"].items()}
+    if "score" in bundle.programs:
+        session = bundle.program("score")
+        given = {**samples, NOISE: _noise(session.inputs, len(first), generator)}
+        found = session(**{name: given[name] for name in session.inputs})
+        name = "elbo" if "elbo" in found else "error"
+        told = ", ".join(f"{value:.4g}" for value in found[name].tolist())
+        yield f"scored by the ONNX file: {name} {told}"
+
+
+def _noise(inputs: Mapping[str, Any], rows: int, generator: np.random.Generator) -> Any:
+    """Standard normal numbers for the input that takes some, where one does."""
+    if NOISE not in inputs:
+        return None
+    shape = [rows, *inputs[NOISE].shape[1:]]
+    return generator.standard_normal(shape).astype(np.float32)

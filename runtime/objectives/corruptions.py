@@ -1,0 +1,53 @@
+"""How the input of a denoising autoencoder is spoilt."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...compiler.objectives.corruptions import Corruption, GaussianNoise, Masking
+from ...compiler.objectives.fields import Field
+from ..data.preprocess import Preprocess
+from ..data.restore import Restore
+
+DTYPES = {
+    "uint8": torch.uint8,
+    "int32": torch.int32,
+    "int64": torch.int64,
+    "bool": torch.bool,
+    "float16": torch.float16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+
+
+class Spoiler:
+    """Spoils samples as networks see them, with torch's own random numbers."""
+
+    def __init__(self, settings: Corruption, field: Field, device: torch.device) -> None:
+        self._settings, self._field = settings, field
+        self._low, self._high = field.interval()
+        self._preprocess, self._restore = Preprocess(field, device), Restore(field, device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: [B, ...] as networks see it. Returns: the same shape, spoilt."""
+        settings = self._settings
+        if isinstance(settings, GaussianNoise):
+            return x + settings.std * torch.randn_like(x)
+        chance = torch.rand_like(x)
+        rate: float = settings.rate  # type: ignore[attr-defined]
+        if isinstance(settings, Masking):
+            return torch.where(chance < rate, self._low, x)
+        salted = torch.where(chance > 1 - rate / 2, self._high, x)
+        return torch.where(chance < rate / 2, self._low, salted)
+
+    def stored(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Spoilt samples as the data would hold them, and as networks see these."""
+        raw = self._restore(self(x))
+        dtype = DTYPES[self._field.dtype or "float32"]
+        if not dtype.is_floating_point:
+            raw = raw.round()
+        if self._field.raw_range is not None:
+            raw = raw.clamp(*self._field.raw_range)
+        kept = raw.to(dtype)
+        return kept, self._preprocess(kept)

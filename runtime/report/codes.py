@@ -1,0 +1,106 @@
+"""The sections of objectives with an encoder and a decoder: what they make, and what codes hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...compiler.driver import Compilation
+from ..codes.meter import ACTIVE
+from ..gallery import newest_pictures
+from ..number_text import counted
+from .chart import Frame, Series, line_chart
+from .markup import Html, element
+from .pictures import data_uri
+from .scales import axis_of, count_axis
+from .section import LeftOut, Piece, Pieces, Section
+from .state import after_step
+from .subject import Subject
+
+TITLES = {
+    "reconstructions": (
+        "Reconstructions",
+        "Each row of samples that were not trained on stands above what the decoder makes of their "
+        "codes; where the encoder reads spoilt samples, these stand in between.",
+    ),
+    "samples": (
+        "New samples",
+        "What the decoder makes of codes that were drawn from the prior, the same ones at each "
+        "step.",
+    ),
+    "interpolations": (
+        "Between two samples",
+        "Each row goes in equal steps from the code of one sample to that of another.",
+    ),
+    "codes": (
+        "Codes",
+        "The codes of samples that were not trained on, coloured by their labels where the data "
+        "has some: the codes themselves where they have two elements, else the two directions in "
+        "which they vary most (PCA).",
+    ),
+}
+"""Name of a picture -> title, and a note."""
+
+DETAILS = {
+    "kl_per_element": ("KL divergence of each element, in nats", "the largest first"),
+    "variance_of_mean": ("variance of each element's mean", "the largest first"),
+    "uses_per_code": ("uses of each vector of the codebook", "the most used first"),
+}
+"""Name of a row of numbers in the summary -> title of its chart, and of the x axis."""
+
+
+def codes(subject: Subject, compilation: Compilation) -> Pieces:
+    """Pictures that were made while training, and charts of what elements of the code carry."""
+    yield from _pictures(subject)
+    yield _carried(subject)
+
+
+def _pictures(subject: Subject) -> Iterator[Piece]:
+    found = newest_pictures(subject.folder)
+    if found is None:
+        yield LeftOut("Pictures", "the run has none, which it makes where it is measured")
+        return
+    step, files = found
+    for name, (title, note) in TITLES.items():
+        if name in files:
+            yield _picture(title, f"{note} The networks are those {after_step(step)}.", files[name])
+
+
+def _picture(title: str, note: str, file: Path) -> Piece:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return LeftOut(title, f"`{file.name}` can't be read: {error.strerror}")
+    image = element("img", src=data_uri(content, "image/png"), alt=title)
+    return Section(title, element("div", image, class_="made"), note)
+
+
+def _carried(subject: Subject) -> Piece:
+    title = "What the code holds"
+    details = subject.summary.details if subject.summary else {}
+    charts = [_chart(name, row) for name, row in details.items() if name in DETAILS and row]
+    if not charts:
+        return LeftOut(title, "only a finished run with a distribution of codes measures it")
+    return Section(title, element("div", *charts, class_="charts"), _note(details))
+
+
+def _note(details: dict[str, list[float | None]]) -> str:
+    if "uses_per_code" in details:
+        used = sum(1 for count in details["uses_per_code"] if count)
+        total = len(details["uses_per_code"])
+        return f"{used} of {counted(total, 'vector')} of the codebook are used."
+    variances = details.get("variance_of_mean", [])
+    active = sum(1 for value in variances if value is not None and value > ACTIVE)
+    return (
+        f"{active} of {counted(len(variances), 'element')} are active: their mean varies over the "
+        f"data by more than {ACTIVE:g} (Burda et al. 2016). One that is not says nothing of a "
+        "sample, and the decoder does without it."
+    )
+
+
+def _chart(name: str, row: list[float | None]) -> Html:
+    title, x_name = DETAILS[name]
+    values = sorted((value for value in row if value is not None), reverse=True)
+    places = [float(place) for place in range(1, len(values) + 1)]
+    frame = Frame(count_axis(places), axis_of(values), x_name)
+    return line_chart(title, places, [Series(title, list(values), 0)], frame, tells_last=False)
