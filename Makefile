@@ -5,7 +5,8 @@ PIP := $(BIN)/pip --disable-pip-version-check
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-memory reproduce-text clean
+.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-codes reproduce-memory \
+	reproduce-text clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -49,9 +50,13 @@ bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULT
 	$(BIN)/python benchmarks/generated_module.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/time_to_accuracy.py
+	$(BIN)/python benchmarks/vae_reference.py
 
 reproduce-memory: setup-dev ## how far back RNN, LSTM and GRU remember; writes docs/results/memory.*
 	$(BIN)/python benchmarks/reproduce_memory.py
+
+reproduce-codes: setup-dev ## what codes of VAEs hold, over three seeds; writes docs/results/codes.*
+	$(BIN)/python benchmarks/reproduce_codes.py
 
 reproduce-text: setup-dev ## what a character costs language models and n-grams; writes docs/results/text.md
 	$(BIN)/python benchmarks/reproduce_text.py

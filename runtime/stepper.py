@@ -152,6 +152,8 @@ class Stepper:
             if worker.is_due(step):
                 losses |= worker.step(pieces, numbers, step, self.total, norms)
         self.job.world.match(self._changing)
+        if step == 0:
+            self.match()  # layers that begin with their first batch saw another one in each process
         if self.parts.averages:
             self.parts.averages.update(step + 1)
         self.state.step += 1

@@ -53,8 +53,8 @@ def finish(result: TrainResult) -> Iterator[str]:
     yield from _demonstration(result, exported)
     yield f"source: {result.folder / SOURCE}"
     yield from (f"{kind}: {path}" for kind, path in result.files.items())
-    if "predict" in exported.files:
-        yield from _snippet(exported)
+    if shown := next((name for name in SHOWN if name in exported.files), None):
+        yield from _snippet(exported, shown)
 
 
 def _demonstration(result: TrainResult, exported: ExportResult) -> Iterator[str]:
@@ -66,18 +66,22 @@ def _demonstration(result: TrainResult, exported: ExportResult) -> Iterator[str]
     yield from deployed(compilation).demonstrate(compilation, load(exported.folder, "cpu"), dataset)
 
 
-def _snippet(exported: ExportResult) -> Iterator[str]:
+SHOWN = ("predict", "sample", "reconstruct")
+"""The programs that are shown at work, the first that there is."""
+
+
+def _snippet(exported: ExportResult, name: str) -> Iterator[str]:
     """Three lines of Python that need numpy and onnxruntime alone."""
-    program = exported.manifest.programs["predict"]
+    program = exported.manifest.programs[name]
     symbols = exported.manifest.symbols
     lengths = {port.lengths for port in program.inputs.values()}
     feeds = ", ".join(
-        f'"{name}": {_array(port, symbols, "ones" if name in lengths else "zeros")}'
-        for name, port in program.inputs.items()
+        f'"{given}": {_array(port, symbols, "ones" if given in lengths else "zeros")}'
+        for given, port in program.inputs.items()
     )
     yield "run it anywhere with numpy and onnxruntime alone:"
     yield "  import numpy as np, onnxruntime as ort"
-    yield f'  session = ort.InferenceSession("{exported.files["predict"]}")'
+    yield f'  session = ort.InferenceSession("{exported.files[name]}")'
     yield f"  print(session.run(None, {{{feeds}}}))"
 
 

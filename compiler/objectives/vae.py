@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field as Setting
 
-from ..diagnostics import Code
 from ..ir.graph import Graph
 from ..ir.shapes import TensorType
 from ..ops.latent import DrawLatent, KlNormal
 from ..ops.merge import Mul, Sub
-from ..suggest import did_you_mean
 from .base import Context, Noise
-from .density import CHOICE, NOISE, check_density
+from .density import CHOICE, NOISE
 from .encoder_decoder import EncoderDecoder
 from .likelihoods import LIKELIHOODS, LOGVAR, MEAN, Likelihood
 from .numbers import IN_FLOAT32, Range
-from .problem import Problem
 from .program import ProgramBuilder
 from .schedules import Schedule
 from .section import OneKey, Section
+from .vae_checks import check_vae
 
 if TYPE_CHECKING:
     from .encoder_decoder_checks import EncoderDecoderChecks
@@ -157,101 +155,13 @@ class Vae(EncoderDecoder):
         own = {"elbo": True, "reconstruction": False, "kl": False, "active_units": True}
         return {**own, **super().figures()}
 
-    # Checks
-
     def check_rest(
         self,
         checks: EncoderDecoderChecks,
         encoded: Mapping[str, TensorType],
         decoded: Mapping[str, TensorType],
     ) -> None:
-        if encoded[MEAN].shape != encoded[LOGVAR].shape:
-            checks.misfit(
-                f"`{LOGVAR}` expects the shape of `{MEAN}`, {encoded[MEAN]}, found "
-                f"{encoded[LOGVAR]}",
-                "encoder",
-                "give both layers the same size",
-                also=checks.maker(self.encoder.network, LOGVAR),
-            )
-        self._check_variance(checks, decoded)
-        if self.density is not None and self.density in checks.graphs:
-            check_density(self.density, encoded[MEAN], checks)
-        elif self.density is not None:
-            missing = f"`density` names the network `{self.density}`, which does not exist"
-            checks.misfit(missing, "density", did_you_mean(self.density, checks.graphs, "network"))
-        for problem in self._problems(encoded[MEAN], checks.target_type):
-            checks.excluded(problem)
-
-    def _check_variance(
-        self, checks: EncoderDecoderChecks, decoded: Mapping[str, TensorType]
-    ) -> None:
-        if LOGVAR not in self.decoder_outputs:
-            return
-        mean, logvar = decoded[MEAN], decoded[LOGVAR]
-        pairs = zip(mean.shape, logvar.shape, strict=False)
-        if mean.rank != logvar.rank or not all(a in (b, 1) for b, a in pairs):
-            checks.misfit(
-                f"`{LOGVAR}` of the decoder expects the axes of `{MEAN}` {mean}, or axes of size "
-                f"1, found {logvar}",
-                "decoder",
-                "give it the shape of the mean; one number for all is `[B, 1, ...]`",
-                also=checks.maker(self.decoder.network, LOGVAR),
-            )
-
-    def _problems(self, code: TensorType, target: TensorType) -> list[Problem]:
-        found = [*self._of_bound(), *self._of_kl()]
-        if self.reduction.reconstruction != self.reduction.kl:
-            found.append(self._mixed(code, target))
-        return found
-
-    def _of_bound(self) -> list[Problem]:
-        if self.bound != "iwae":
-            return []
-        needs = "`bound: iwae` is the bound itself and"
-        clashes = {
-            "beta": self.beta != Schedule.constant(1.0),
-            "free_bits": self.free_bits > 0,
-            "capacity": self.capacity is not None,
-        }
-        found = [
-            Problem(Code.O502, f"{needs} takes no `{key}`", (key,), help="remove one of them")
-            for key, is_set in clashes.items()
-            if is_set
-        ]
-        if self.samples < 2:
-            message = f"{needs} expects 2 `samples` or more, found {self.samples}"
-            help_ = "add `samples: 5`; with one code it is the ELBO"
-            found.append(Problem(Code.O502, message, ("bound",), help=help_))
-        return found
-
-    def _of_kl(self) -> list[Problem]:
-        if self.capacity is None:
-            return []
-        clashes = {"beta": "beta" in self.model_fields_set, "free_bits": self.free_bits > 0}
-        return [
-            Problem(
-                Code.O502,
-                f"`capacity` takes the place of `{key}`, found both",
-                (key,),
-                help=f"remove `{key}`, or `capacity`",
-            )
-            for key, is_set in clashes.items()
-            if is_set
-        ]
-
-    def _mixed(self, code: TensorType, target: TensorType) -> Problem:
-        """A mean beside a sum is a weight that nobody asked for."""
-        terms = self.reduction
-        elements = _elements(target)
-        factor = f"{elements:,}" if terms.reconstruction == "mean" else f"1/{elements:,}"
-        return Problem(
-            Code.O502,
-            f"`reduction` expects the same of both terms, found `{terms.reconstruction}` of the "
-            f"reconstruction and `{terms.kl}` of the KL divergence: over {elements:,} elements of "
-            f"the target that is a `beta` of {factor}",
-            ("reduction",),
-            help="write `reduction: sum`, and the `beta` that you want",
-        )
+        check_vae(self, checks, encoded, decoded)
 
     # Programs
 
@@ -300,10 +210,3 @@ class Vae(EncoderDecoder):
 
     def noise_inputs(self) -> dict[str, Noise]:
         return {NOISE: "normal", **({CHOICE: "uniform"} if self.density else {})}
-
-
-def _elements(kind: TensorType) -> int:
-    count = 1
-    for size in kind.shape[1:]:
-        count *= size if isinstance(size, int) else 1
-    return count
