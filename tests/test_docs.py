@@ -177,6 +177,18 @@ def test_the_hints_of_the_recurrent_template_lead_to_a_spec_without_mistakes() -
     assert diagnostics_of(changed, ROOT) == []
 
 
+def test_the_hints_of_the_template_of_a_vae_lead_to_a_spec_without_mistakes() -> None:
+    text = (ROOT / "specs" / "templates" / "vae.yaml").read_text(encoding="utf-8")
+    section = re.findall(r"^  #   ((?:source|fields): .*)$", text, re.MULTILINE)
+    inputs, pixels, shape = re.findall(r"with `(.*?)`, `(.*?)` and `(.*?)` to match", text)[0]
+    changed = text.replace("  source: digits\n", "".join(f"  {line}\n" for line in section))
+    changed = changed.replace("inputs: {image: {shape: [B, 1, 8, 8]}}", inputs)
+    changed = changed.replace("pixels: 64", pixels).replace("reshape: {to: [1, 8, 8]}", shape)
+    changed = changed.replace(", {probe: label}", "").replace("NAME", "mine")
+    assert len(section) == 2
+    assert diagnostics_of(changed, ROOT) == []
+
+
 def test_the_map_of_the_runtime_has_every_file() -> None:
     runtime = ROOT / "runtime"
     text = (runtime / "README.md").read_text(encoding="utf-8")

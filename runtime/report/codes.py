@@ -20,13 +20,13 @@ from .subject import Subject
 TITLES = {
     "reconstructions": (
         "Reconstructions",
-        "Each row of samples that were not trained on stands above what the decoder makes of their "
-        "codes; where the encoder reads spoilt samples, these stand in between.",
+        "Each row of samples stands above what the decoder makes of their codes; where the encoder "
+        "reads spoilt samples, these stand in between.",
     ),
     "samples": (
         "New samples",
-        "What the decoder makes of codes that were drawn from the prior, the same ones at each "
-        "step.",
+        "What the decoder makes of random codes, from the same noise at each step; where it reads a "
+        "label too, of the labels of real samples.",
     ),
     "interpolations": (
         "Between two samples",
@@ -34,8 +34,7 @@ TITLES = {
     ),
     "codes": (
         "Codes",
-        "The codes of samples that were not trained on, coloured by their labels where the data "
-        "has some: the codes themselves where they have two elements, else the two directions in "
+        "The codes of samples, coloured by their labels where the data has some: the codes themselves where they have two elements, else the two directions in "
         "which they vary most (PCA).",
     ),
 }
@@ -51,11 +50,11 @@ DETAILS = {
 
 def codes(subject: Subject, compilation: Compilation) -> Pieces:
     """Pictures that were made while training, and charts of what elements of the code carry."""
-    yield from _pictures(subject)
+    yield from _pictures(subject, compilation)
     yield _carried(subject)
 
 
-def _pictures(subject: Subject) -> Iterator[Piece]:
+def _pictures(subject: Subject, compilation: Compilation) -> Iterator[Piece]:
     found = newest_pictures(subject.folder)
     if found is None:
         yield LeftOut("Pictures", "the run has none, which it makes where it is measured")
@@ -63,7 +62,16 @@ def _pictures(subject: Subject) -> Iterator[Piece]:
     step, files = found
     for name, (title, note) in TITLES.items():
         if name in files:
-            yield _picture(title, f"{note} The networks are those {after_step(step)}.", files[name])
+            told = f"{note} {_origin(compilation)} The networks are those {after_step(step)}."
+            yield _picture(title, told, files[name])
+
+
+def _origin(compilation: Compilation) -> str:
+    """Which samples the pictures begin with."""
+    data = compilation.spec.data
+    if data and data.split.validation:
+        return "Samples are of the validation part."
+    return "Samples are those of training, since no validation part is set aside."
 
 
 def _picture(title: str, note: str, file: Path) -> Piece:
