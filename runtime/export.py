@@ -313,9 +313,11 @@ def _signatures(
 ) -> dict[str, Program]:
     objective, fields = objective_of(compilation), compilation.fields
     like = {output: fields[name] for output, name in objective.imitated(fields).items()}
-    held, noise = input_fields(compilation), objective.noise_inputs()
+    held = input_fields(compilation)
     return {
-        name: program_signature(graph, _file(name), held, symbols, noise, like)
+        name: program_signature(
+            graph, _file(name), held, symbols, objective.noise_inputs(name), like
+        )
         for name, graph in programs.items()
     }
 

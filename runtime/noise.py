@@ -55,7 +55,13 @@ class NoiseSource:
 
 def _shape(name: str, port: Port, sizes: Mapping[str, int]) -> list[int]:
     try:
-        return [evaluate(parse_dim(str(size)), sizes) for size in port.shape]
+        return [_size(size, sizes) for size in port.shape]
+    except (ValueError, ZeroDivisionError, TypeError) as error:
+        raise failure(
+            Code.B801,
+            f"expected the sizes of `{name}` in the manifest, found {port}, which has none",
+            help="export the run again",
+        ) from error
     except KeyError as unknown:
         raise failure(
             Code.B802,
@@ -63,6 +69,13 @@ def _shape(name: str, port: Port, sizes: Mapping[str, int]) -> list[int]:
             f"nothing tells `{unknown.args[0]}`",
             help=f"draw it yourself, and run the program from Python: `program({name}=...)`",
         ) from unknown
+
+
+def _size(size: int | str, sizes: Mapping[str, int]) -> int:
+    found = evaluate(parse_dim(str(size)), sizes)
+    if found < 0:
+        raise ValueError(f"{size} is below 0")
+    return found
 
 
 def sizes_in(arrays: Arrays, ports: Mapping[str, Port]) -> dict[str, int]:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 PROGRAM = "sample"
 
 BATCH = 64
-"""How many samples are made at once, which bounds the memory."""
+"""How many samples are made at once."""
+
+MOST = 10_000_000
+"""How many may be asked for: they are kept in memory until they are written."""
 
 
 def sample(
@@ -46,11 +49,11 @@ def sample(
 
 def _made(session: Session, count: int, seed: int, conditions: Arrays) -> Arrays:
     """conditions: input -> values along the batch, as many as there are different ones."""
-    if count < 1:
-        raise failure(Code.B802, f"expected `count` of 1 or more, found {count}")
-    arrays = repeated(conditions, count, session.inputs, session.symbols)
-    sizes = {"B": count, **sizes_in(arrays, {name: session.inputs[name] for name in arrays})}
+    if not 1 <= count <= MOST:
+        raise failure(Code.B802, f"expected `count` from 1 to {MOST:,}, found {count:,}")
     with enough_memory("sampling"):
+        arrays = repeated(conditions, count, session.inputs, session.symbols)
+        sizes = {"B": count, **sizes_in(arrays, {name: session.inputs[name] for name in arrays})}
         noise = NoiseSource(session.inputs, seed).draw(sizes)
         return session.in_batches({**arrays, **noise}, BATCH)
 
@@ -74,7 +77,7 @@ def write_samples(
     _check_output(ending, session.outputs, count)
     conditions = read_conditions(session.inputs, given or {})
     found = _made(session, count, seed, conditions)
-    different = max(map(len, conditions.values()), default=1)
+    different = max((len(x) for x in conditions.values() if x.ndim), default=1)
     write_bytes(output, ENDINGS[ending](found, session.outputs, different))
 
 

@@ -59,10 +59,10 @@ class Job:
     def closing(self, judged: Batches) -> dict[str, float]:
         """The figures of a part of the data that are measured once, at the end."""
         assert self.other, "a job that is measured can open data"
-        parts = Parts(judged, self.train, 2 * self.settings.batch, self.other)
+        parts = Parts(judged, self.train, 2 * self.settings.batch, self.other, self.world)
         with evaluating(self.objective.networks.values()), torch.inference_mode():
-            seeded(self.device)
-            return self.world.lead(lambda: self.objective.closing(parts))
+            seeded(self.device, self.world.rank)
+            return self.objective.closing(parts)
 
     @property
     def share(self) -> Share:
@@ -206,10 +206,12 @@ class Stepper:
     def fit(self) -> None:
         """Set what the objective does not learn by gradients, the same in all processes."""
         job = self.job
+        if not job.objective.fitted:
+            return
         with self.averaged(), evaluating(job.objective.networks.values()), torch.inference_mode():
             seeded(job.device)
             job.world.lead(lambda: job.objective.fit(job.train))
-            job.world.match(shared_tensors(job.objective))
+            job.world.match(job.objective.fitted)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within, the networks hold their moving averages, where these are kept."""

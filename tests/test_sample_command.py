@@ -184,7 +184,7 @@ def test_where_nothing_is_to_be_given(vae_bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("count", "seed", "name"), [(0, 0, "count"), (2, -1, "seed")])
 def test_settings_that_are_impossible(count: int, seed: int, name: str, vae_bundle: Path) -> None:
     text = told(lambda: sample(load(vae_bundle, "cpu"), count, seed=seed))
-    assert f"expected `{name}` of " in text
+    assert f"expected `{name}` " in text
 
 
 # The program

@@ -57,7 +57,7 @@ PARAMETERS = {
     ("bilstm_tagger", None): 11_092,
     ("char_lstm", None): 374_668,
     ("conditional_vae_digits", None): 107_336,
-    ("conv_vae_fashion", None): 916_737,
+    ("conv_vae_fashion", None): 916_833,
     ("convnext_tiny", None): 28_589_128,
     ("denoising_fashion", None): 89_089,
     ("digits_cnn", None): 53_362,

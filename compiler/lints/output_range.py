@@ -89,7 +89,7 @@ def _judged(context: LintContext) -> Iterator[Judged]:
             of_loss = ("objective", objective.name, "losses", index, loss.name)
             if loss.kind == "values":
                 yield Judged(graph, loss.output, loss.target, of_loss)
-    if isinstance(objective, EncoderDecoder) and not objective.gives_logits:
+    if isinstance(objective, EncoderDecoder) and objective.gives_values:
         graph = objective.decoder_graph(context.graphs)
         path = ("objective", objective.name)
         made, target = objective.made_output(graph), objective.target

@@ -139,8 +139,8 @@ class Objective(Section):
         """What those inputs of programs hold that are no data fields."""
         return {}
 
-    def noise_inputs(self) -> dict[str, Noise]:
-        """Inputs of programs that whoever runs them draws, and the distribution of each number."""
+    def noise_inputs(self, program: str) -> dict[str, Noise]:
+        """Inputs of a program that whoever runs it draws, and the distribution of each number."""
         return {}
 
     def imitated(self, fields: Mapping[str, Field]) -> dict[str, str]:

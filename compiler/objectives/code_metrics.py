@@ -1,4 +1,4 @@
-"""What can be measured of encoders and decoders; runtime/code_metrics.py computes it."""
+"""What can be measured of encoders and decoders; runtime/codes/ computes it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CodeMetric(Section):
 class Psnr(CodeMetric):
     """The peak signal-to-noise ratio of reconstructed images, averaged over images, in decibels.
 
-    10 log10(peak^2 / mse), where the peak is the whole range of the target.
+    10 log10(peak^2 / mse), where the peak is the whole range of the target; at most 100.
     """
 
     name: ClassVar[str] = "psnr"
@@ -112,7 +112,7 @@ class Probe(CodeMetric):
 
 
 class Auroc(CodeMetric):
-    """How well `score` tells samples from those of another data source, from 0.5 to 1.
+    """How well `score` tells samples from those of another data source: 0.5 by chance, at most 1.
 
     The chance that a sample of the other source has the higher score, which is its anomaly score:
     the negative ELBO where there is one, else the reconstruction error.

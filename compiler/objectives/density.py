@@ -43,8 +43,8 @@ def check_density(name: str, code: TensorType, checks: EncoderDecoderChecks) -> 
 
 def _example(code: TensorType) -> str:
     return (
-        f"write `inputs: {{{NOISE}: {{shape: [{_sizes(code)}]}}, {CHOICE}: {{shape: [B]}}}}` and "
-        "`layers: [{from: {noise: noise, choice: choice}, gaussian_mixture: 10}]`"
+        f"write `inputs: {{{NOISE}: {{shape: [{_sizes(code)}]}}, {CHOICE}: {{shape: [B]}}}}`, "
+        "`layers: [{from: {noise: noise, choice: choice}, gaussian_mixture: 10}]` and `outputs: z`"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field as Setting
 
-from ..ir.graph import Graph, Value
+from ..ir.graph import Graph, Operator, Value
 from ..ir.shapes import TensorType
 from ..ops.activations import Sigmoid
 from ..ops.latent import Interpolate
@@ -19,6 +19,7 @@ from .code_metrics import CODE_METRICS, CodeMetric
 from .encoder_decoder_checks import CODE, EncoderDecoderChecks
 from .fields import Field
 from .id_room import with_room
+from .likelihoods import SAME_SIZE
 from .network_use import NetworkUse
 from .program import ProgramBuilder, fresh
 from .section import OneKey
@@ -94,6 +95,30 @@ class EncoderDecoder(Objective):
         return False
 
     @property
+    def gives_values(self) -> bool:
+        """Whether the decoder's output is what is made."""
+        return not self.gives_logits
+
+    def expectation(self, field: Field) -> tuple[str, Operator] | None:
+        """What makes a sample of the decoder's output, and its name; None where that is it.
+
+        field: the target's.
+        """
+        return ("probabilities", Sigmoid()) if self.gives_logits else None
+
+    def output_type(self, target: TensorType) -> TensorType:
+        """Of the decoder's output that is compared with such a target."""
+        return target
+
+    def size_help(self, target: TensorType) -> str:
+        """What messages say of a decoder's output of another type."""
+        return SAME_SIZE
+
+    def check_field(self, checks: EncoderDecoderChecks) -> bool:
+        """Report what the objective cannot take of the target's field, and say if it can."""
+        return True
+
+    @property
     def encoder_outputs(self) -> tuple[str, ...]:
         """The encoder's outputs by their names; () where it has one of any name."""
         return ()
@@ -153,12 +178,16 @@ class EncoderDecoder(Objective):
             looked_at.add(label)
         return {*self.source_fields(context.graphs), self.target, *looked_at}
 
-    def own_inputs(self, graphs: Mapping[str, Graph]) -> set[str]:
-        """The names of programs' inputs that are no data fields; no field that is read has one."""
+    def own_names(self, graphs: Mapping[str, Graph]) -> set[str]:
+        """What programs call inputs and outputs that are no data fields; no field has these names.
+
+        A field that no program reads may.
+        """
+        names = {CODE, "error", *self.encoder_outputs}
         if not self.interpolates:
-            return {CODE}
+            return names
         ends = {f"{end}_{name}" for end in ENDS for name in self.encoder_fields(graphs).values()}
-        return {CODE, FRACTION, *ends}
+        return {*names, FRACTION, *ends}
 
     def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
         return [name for name in self.source_fields(graphs) if name != self.target]
@@ -188,10 +217,11 @@ class EncoderDecoder(Objective):
         read = [code if name == CODE else ready[name] for name in sources]
         return b.call(self.decoder_graph(graphs), read)
 
-    def expected(self, b: ProgramBuilder, graph: Graph, made: Ready) -> Value:
-        """What the decoder takes for the likeliest sample, in the units that the network sees."""
-        x = made[self.made_output(graph)]
-        return b.apply("probabilities", Sigmoid(), x)[0] if self.gives_logits else x
+    def expected(self, b: ProgramBuilder, context: Context, made: Ready) -> Value:
+        """The sample that the decoder expects, in the units that the network sees."""
+        x = made[self.made_output(self.decoder_graph(context.graphs))]
+        step = self.expectation(context.fields[self.target])
+        return b.apply(*step, x)[0] if step else x
 
     def raw(self, b: ProgramBuilder, context: Context, x: Value) -> Value:
         """The same in the raw units of the target."""
@@ -200,9 +230,8 @@ class EncoderDecoder(Objective):
 
     def made(self, b: ProgramBuilder, context: Context, code: Value, ready: Ready) -> Value:
         """A sample made of a code, in the raw units of the target."""
-        graph = self.decoder_graph(context.graphs)
         made = self.decoded(b, context.graphs, code, ready)
-        return self.raw(b, context, self.expected(b, graph, made))
+        return self.raw(b, context, self.expected(b, context, made))
 
     def encode_program(self, context: Context) -> Graph:
         """Raw fields in, what the encoder gives out."""
@@ -245,13 +274,11 @@ class EncoderDecoder(Objective):
         b, graphs = ProgramBuilder("score", context), context.graphs
         ready = self.ready(b, (*self.source_fields(graphs), self.target))
         code = self.encoded(b, graphs, ready)[self.code_output(self.encoder_graph(graphs))]
-        return b.graph({"error": self.error(b, graphs, code, ready)})
+        return b.graph({"error": self.error(b, context, code, ready)})
 
-    def error(
-        self, b: ProgramBuilder, graphs: Mapping[str, Graph], code: Value, ready: Ready
-    ) -> Value:
+    def error(self, b: ProgramBuilder, context: Context, code: Value, ready: Ready) -> Value:
         """The mean squared error of what the decoder makes of a code, as networks see data."""
-        made = self.expected(b, self.decoder_graph(graphs), self.decoded(b, graphs, code, ready))
+        made = self.expected(b, context, self.decoded(b, context.graphs, code, ready))
         return b.apply("error", MeanSquare(), made, ready[self.target])[0]
 
     def ready(self, b: ProgramBuilder, names: Iterable[str]) -> Ready:

@@ -17,7 +17,7 @@ from .alignment import check_alignment
 from .base import Context
 from .binding import bind_inputs
 from .code_metric_checks import check_code_metrics
-from .fields import Field
+from .fields import ANYTHING, Field
 from .padding import check_padding
 from .problem import Problem
 
@@ -123,15 +123,15 @@ class EncoderDecoderChecks:
         return True
 
     def _names_are_free(self) -> bool:
-        """Whether the programs' own inputs can have the names that they always have."""
+        """Whether what is the programs' own can have the names that it always has."""
         settings = self._settings
         read = {*settings.source_fields(self.graphs), settings.target}
         taken = [name for name in self._context.fields if name in read]
-        clashes = [name for name in taken if name in settings.own_inputs(self.graphs)]
+        clashes = [name for name in taken if name in settings.own_names(self.graphs)]
         for name in clashes:
             self._context.misfit(
-                f"{settings.title} calls an input of its programs `{name}`, and expects data "
-                f"fields of other names, found `{name}`",
+                f"{settings.title} calls an input or an output of its programs `{name}`, and "
+                f"expects data fields of other names, found `{name}`",
                 ("data", "fields", name),
                 f"rename the field; `inputs: {{{name}: ...}}` binds a network's input to it",
             )
@@ -206,6 +206,14 @@ class EncoderDecoderChecks:
             message = f"`target` names the data field `{name}`, which does not exist"
             return self.misfit(message, "target", did_you_mean(name, context.fields, "field"))
         kind = field.network_type(context.dims)
+        if _maps_elsewhere(field):
+            low, high = field.unbinarized.interval()
+            return self.misfit(
+                f"a target with `binarize` expects values in [0, 1] before it, so that what is "
+                f"made has a place among raw values, found `{name}` in [{low:g}, {high:g}]",
+                "target",
+                f"give the field `{name}` `scale: [0, 1]`, and a threshold between",
+            )
         if field.lengths is not None:
             return self.misfit(
                 f"{self._settings.title} expects samples of one size, found `{name}` with "
@@ -213,6 +221,8 @@ class EncoderDecoderChecks:
                 "target",
                 "name another field, or cut its samples to one size and remove `lengths`",
             )
+        if kind.rank > 1 and not self._settings.check_field(self):
+            return False
         if kind.rank < 2 or not kind.dtype.is_float:
             return self.misfit(
                 f"{self._settings.title} expects a target f32[B, ...], found `{name}` {kind}",
@@ -229,17 +239,17 @@ class EncoderDecoderChecks:
         if not self._has_outputs(decoder, settings.decoder_outputs, "decoder", "what it makes"):
             return False
         output = settings.made_output(decoder)
-        kind = types[output]
-        alike = kind.rank == target.rank and all(map(_same, kind.shape, target.shape))
-        if not alike or kind.dtype != target.dtype:
-            return self.misfit(
-                f"the decoder expects to make `{settings.target}` {target}, found the output "
-                f"`{output}` {kind}",
-                "decoder",
-                "make the last layer's sizes those of the target",
-                also=self.maker(decoder.name, output),
-            )
-        return not settings.gives_logits or self._lies_between()
+        kind, wanted = types[output], settings.output_type(target)
+        alike = kind.rank == wanted.rank and all(map(_same, kind.shape, wanted.shape))
+        if alike and kind.dtype == wanted.dtype:
+            return not settings.gives_logits or self._lies_between()
+        made = f"`{settings.target}` {target}" + (f" out of {wanted}" if wanted != target else "")
+        return self.misfit(
+            f"the decoder expects to make {made}, found the output `{output}` {kind}",
+            "decoder",
+            settings.size_help(target),
+            also=self.maker(decoder.name, output),
+        )
 
     def _lies_between(self) -> bool:
         """Whether the target lies in [0, 1], where probabilities do."""
@@ -275,6 +285,12 @@ def _unit_range(field: Field) -> str:
     if field.scale is None and field.raw_range is None:
         return "`range: [0, 1]`, or its `range` and `scale: [0, 1]`"
     return "`scale: [0, 1]`"
+
+
+def _maps_elsewhere(field: Field) -> bool:
+    """Whether 0 and 1 of a binarized field are other raw values than its least and its largest."""
+    interval = field.unbinarized.interval()
+    return field.binarize is not None and interval not in ((0.0, 1.0), ANYTHING)
 
 
 def _same(one: object, other: object) -> bool:

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field as Setting
 
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Operator
 from ..ir.shapes import TensorType
 from ..ops.latent import DrawLatent, KlNormal
 from ..ops.merge import Mul, Sub
 from .base import Context, Noise
 from .density import CHOICE, NOISE
 from .encoder_decoder import EncoderDecoder
+from .fields import Field
 from .likelihoods import LIKELIHOODS, LOGVAR, MEAN, Likelihood
 from .numbers import IN_FLOAT32, Range
 from .program import ProgramBuilder
 from .schedules import Schedule
 from .section import OneKey, Section
-from .vae_checks import check_vae
+from .vae_checks import check_target, check_vae
 
 if TYPE_CHECKING:
     from .encoder_decoder_checks import EncoderDecoderChecks
@@ -137,6 +138,22 @@ class Vae(EncoderDecoder):
         return self.likelihood.gives_logits
 
     @property
+    def gives_values(self) -> bool:
+        return self.likelihood.gives_values
+
+    def expectation(self, field: Field) -> tuple[str, Operator] | None:
+        return self.likelihood.expectation(field)
+
+    def output_type(self, target: TensorType) -> TensorType:
+        return self.likelihood.output_type(target)
+
+    def size_help(self, target: TensorType) -> str:
+        return self.likelihood.size_help(target)
+
+    def check_field(self, checks: EncoderDecoderChecks) -> bool:
+        return check_target(self, checks)
+
+    @property
     def judged_by(self) -> str:
         return self.likelihood.title
 
@@ -198,15 +215,18 @@ class Vae(EncoderDecoder):
         made = self.decoded(b, graphs, z, ready)
         graph, target = self.decoder_graph(graphs), ready[self.target]
         first, *more = self.decoder_outputs or (self.made_output(graph),)
-        likely = self.likelihood.operator()
+        likely = self.likelihood.operator(context.fields[self.target])
         (log_p,) = b.apply("likelihood", likely, made[first], target, *(made[n] for n in more))
         (elbo,) = b.apply("bound", Sub(), log_p, kl)
         (reconstruction,) = b.apply("cost", Mul(value=-1.0), log_p)
-        error = self.error(b, graphs, mean, ready)
+        error = self.error(b, context, mean, ready)
         return b.graph({"elbo": elbo, "reconstruction": reconstruction, "kl": kl, "error": error})
 
-    def own_inputs(self, graphs: Mapping[str, Graph]) -> set[str]:
-        return {*super().own_inputs(graphs), *self.noise_inputs()}
+    def own_names(self, graphs: Mapping[str, Graph]) -> set[str]:
+        drawn = {NOISE, CHOICE} if self.density else {NOISE}
+        return {*super().own_names(graphs), *drawn, "elbo", "kl", "reconstruction"}
 
-    def noise_inputs(self) -> dict[str, Noise]:
-        return {NOISE: "normal", **({CHOICE: "uniform"} if self.density else {})}
+    def noise_inputs(self, program: str) -> dict[str, Noise]:
+        if program == "sample" and self.density:
+            return {NOISE: "normal", CHOICE: "uniform"}
+        return {NOISE: "normal"} if program in ("sample", "score") else {}

@@ -11,7 +11,6 @@ from ..suggest import did_you_mean
 from .density import check_density
 from .likelihoods import LOGVAR, MEAN
 from .problem import Problem
-from .schedules import Schedule
 
 if TYPE_CHECKING:
     from .encoder_decoder_checks import EncoderDecoderChecks
@@ -33,6 +32,17 @@ def check_vae(
     _check_density(settings, checks, encoded[MEAN])
     for problem in (*_of_bound(settings), *_of_divergence(settings), *_of_terms(settings, checks)):
         checks.excluded(problem)
+
+
+def check_target(settings: Vae, checks: EncoderDecoderChecks) -> bool:
+    """Report a field that the likelihood cannot take, before its type is asked for."""
+    likelihood, name = settings.likelihood, settings.target
+    unfit = likelihood.unfit(name, checks.target_field)
+    if unfit is None:
+        return True
+    found, step = unfit
+    message = f"{likelihood.title} expects a target of {likelihood.expected_field}, found `{name}`"
+    return checks.misfit(f"{message} {found}", "target", step)
 
 
 def _check_code(
@@ -82,7 +92,7 @@ def _of_bound(settings: Vae) -> Iterator[Problem]:
         return
     needs = "`bound: iwae` is the bound itself and"
     clashes = {
-        "beta": settings.beta != Schedule.constant(1.0),
+        "beta": "beta" in settings.model_fields_set,
         "free_bits": settings.free_bits > 0,
         "capacity": settings.capacity is not None,
     }

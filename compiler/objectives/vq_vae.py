@@ -130,7 +130,7 @@ class VqVae(EncoderDecoder):
         b, graphs = ProgramBuilder("score", context), context.graphs
         ready = self.ready(b, (*self.source_fields(graphs), self.target))
         found = self.encoded(b, graphs, ready)
-        error = self.error(b, graphs, found[QUANTIZED], ready)
+        error = self.error(b, context, found[QUANTIZED], ready)
         return b.graph({"error": error, COMMITMENT: found[COMMITMENT]})
 
     def _lookup(self, graphs: Mapping[str, Graph]) -> Graph:
@@ -147,9 +147,6 @@ class VqVae(EncoderDecoder):
             node.path, op, (indices,), (made,), weights, shares=node.path, network=encoder.name
         )
         return Graph(f"{encoder.name}.codes", (indices,), (layer,), {QUANTIZED: made})
-
-    def own_inputs(self, graphs: Mapping[str, Graph]) -> set[str]:
-        return {*super().own_inputs(graphs), INDICES}
 
     def other_inputs(
         self, fields: Mapping[str, Field], graphs: Mapping[str, Graph]

@@ -14,6 +14,7 @@ from . import latent as latent
 from . import layer_normalization as layer_normalization
 from . import likelihood as likelihood
 from . import linear as linear
+from . import logistic_mixture as logistic_mixture
 from . import luong_attention as luong_attention
 from . import merge as merge
 from . import normalization as normalization

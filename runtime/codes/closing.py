@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.objectives.code_metrics import Auroc, CodeMetric, Nll, Probe
-from ..data.batches import Batch, Batches
+from ..data.batches import Batch, Batches, Share
 from ..objectives.base import Parts
 
 Array = NDArray[Any]
@@ -40,20 +41,25 @@ def closing_figures(metrics: Sequence[CodeMetric], coder: Coder, parts: Parts) -
         if isinstance(metric, Nll):
             found[metric.label] = _nll(metric, coder, parts)
         elif isinstance(metric, Probe):
-            found[metric.label] = _probe(metric, coder, parts)
+            found[metric.label] = parts.world.lead(partial(_probe, metric, coder, parts))
         elif isinstance(metric, Auroc):
-            normal = _scores(coder, parts.judged, parts.size)
-            other = _scores(coder, parts.other(metric.source), parts.size)
-            found[metric.label] = auroc(normal, other)
+            found[metric.label] = parts.world.lead(partial(_auroc, metric, coder, parts))
     return found
 
 
 def _nll(metric: Nll, coder: Coder, parts: Parts) -> float:
-    total, count = 0.0, 0
-    for batch in parts.judged.in_order(parts.size):
-        total -= float(coder.log_evidence(batch, metric.samples).double().sum())
-        count += batch.size
-    return total / count
+    """Each process takes its part of the samples: it is the figure that takes longest."""
+    sums = torch.zeros(2, dtype=torch.float64, device=parts.judged.device)
+    for batch in parts.judged.in_order(parts.size, Share(parts.world.rank, parts.world.size)):
+        cost = -coder.log_evidence(batch, metric.samples).double().sum()
+        sums += torch.stack([cost, torch.full_like(cost, batch.size)])
+    total, count = parts.world.total(sums).tolist()
+    return float(total / count)
+
+
+def _auroc(metric: Auroc, coder: Coder, parts: Parts) -> float:
+    normal = _scores(coder, parts.judged, parts.size)
+    return auroc(normal, _scores(coder, parts.other(metric.source), parts.size))
 
 
 def _scores(coder: Coder, batches: Batches, size: int) -> Array:
@@ -74,15 +80,12 @@ def _codes(
     size: int,
     most: int | None = None,
 ) -> tuple[Array, Array]:
-    """The codes [N, D] of samples in their order, and their labels [N]."""
-    codes, labels, seen = [], [], 0
-    for batch in batches.in_order(size):
-        codes.append(coder.code_of(batch).flatten(1).cpu())
+    """The codes [N, D] of samples, at most so many at even distances, and their labels [N]."""
+    codes, labels = [], []
+    for batch in batches.spread(batches.size if most is None else most, size):
+        codes.append(torch.nan_to_num(coder.code_of(batch).flatten(1)).cpu())
         labels.append(batch.raw[metric.field].long().cpu())
-        seen += batch.size
-        if most is not None and seen >= most:
-            break
-    return torch.cat(codes)[:most].numpy(), torch.cat(labels)[:most].numpy()
+    return torch.cat(codes).numpy(), torch.cat(labels).numpy()
 
 
 def probe_accuracy(codes: Array, labels: Array, judged: Array, true: Array) -> float:
@@ -101,8 +104,13 @@ def probe_accuracy(codes: Array, labels: Array, judged: Array, true: Array) -> f
 
 
 def auroc(normal: Array, other: Array) -> float:
-    """The chance that one of the other samples has the higher score; ties count half."""
+    """The chance that one of the other samples has the higher score; ties count half.
+
+    A score that is no number counts as the highest: what overflows is unlike any training sample.
+    """
     from sklearn.metrics import roc_auc_score
 
     answers = np.concatenate([np.zeros(len(normal)), np.ones(len(other))])
-    return float(roc_auc_score(answers, np.concatenate([normal, other])))
+    scores = np.nan_to_num(np.concatenate([normal, other]), nan=np.inf, posinf=np.inf)
+    _, ranks = np.unique(scores, return_inverse=True)
+    return float(roc_auc_score(answers, ranks))

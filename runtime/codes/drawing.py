@@ -71,7 +71,7 @@ def draw_points(
         axis.scatter(*points.T, s=6, color=COLORS[0], linewidths=0)
     for label in [] if labels is None else np.unique(labels).tolist():
         chosen = points[labels == label]
-        name = names[label] if label < len(names) else str(label)
+        name = names[label] if 0 <= label < len(names) else str(label)
         color = COLORS[label % len(COLORS)]
         axis.scatter(*chosen.T, s=6, color=color, linewidths=0, label=name)
     if labels is not None and len(np.unique(labels)) <= NAMED:

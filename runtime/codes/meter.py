@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from ...compiler.objectives.fields import Field
 from ...compiler.objectives.likelihoods import LOGVAR, MEAN
 from ...compiler.objectives.vq_vae import INDICES
 from ..data.batches import Batch
+from ..data.restore import Restore
 from ..distributed.world import ALONE, World
 from ..objectives.base import NO_MASSES, Masses, Meter, Numbers
 from ..objectives.likelihoods import kl_normal
@@ -27,7 +28,7 @@ Source: Burda et al. 2016, section 5.3.
 """
 
 SAME = 1e-10
-"""A mean squared error, in units of the range, below which images are alike: 100 decibels."""
+"""A mean squared error of images from 0 to 1 below which they are alike: 100 decibels."""
 
 
 class Reconstructions:
@@ -38,10 +39,13 @@ class Reconstructions:
         field: of the target. name: the target's.
     """
 
-    def __init__(self, metrics: Sequence[CodeMetric], field: Field, name: str) -> None:
+    def __init__(
+        self, metrics: Sequence[CodeMetric], field: Field, name: str, device: torch.device
+    ) -> None:
         self._metrics = [m for m in metrics if isinstance(m, Psnr | Ssim)]
-        low, high = field.interval()
-        self._width, self._target = high - low, name
+        self._restore, self._target = Restore(field, device), name
+        self._low, high = field.raw_range or (0.0, 1.0)
+        self._width = high - self._low
         self.names = ("mse", *(metric.label for metric in self._metrics))
 
     def __call__(self, made: Tensor, values: Mapping[str, Tensor]) -> list[Tensor]:
@@ -50,17 +54,20 @@ class Reconstructions:
         Args: made: [B, ...]. values: data field -> what networks see of it.
         """
         target = values[self._target].float()
-        error = (made - target).square().flatten(1).mean(1)
-        return [error.sum(), *(self._image(m, made, target, error) for m in self._metrics)]
+        error = (made - target).square().flatten(1).mean(1).sum()
+        if not self._metrics:
+            return [error]
+        images = [(self._restore(x) - self._low) / self._width for x in (made, target)]
+        return [error, *(self._image(metric, *images) for metric in self._metrics)]
 
-    def _image(self, metric: CodeMetric, made: Tensor, target: Tensor, error: Tensor) -> Tensor:
+    def _image(self, metric: CodeMetric, made: Tensor, target: Tensor) -> Tensor:
+        """The sum of a figure over images from 0 to 1, as which both of them are defined."""
         if isinstance(metric, Psnr):
-            return -10 * (error / self._width**2).clamp(min=SAME).log10().sum()
+            error = (made - target).square().flatten(1).mean(1)
+            return -10 * error.clamp(min=SAME).log10().sum()
         from torchmetrics.functional.image import structural_similarity_index_measure
 
-        found = structural_similarity_index_measure(
-            made, target, data_range=self._width, reduction="none"
-        )
+        found = structural_similarity_index_measure(made, target, data_range=1.0, reduction="none")
         assert isinstance(found, Tensor)
         return found.sum()
 
@@ -113,14 +120,27 @@ class CodeMeter(Meter):
         return {name: x / max(count, 1) for name, x in zip(self._names, sums, strict=True)}
 
 
+WholeLoss = Callable[[float, Tensor, Numbers], float | None]
+"""The loss of a part of the data from its mean reconstruction and the mean KL of each element.
+
+Free bits and a capacity are no means over samples: of a whole part they do not follow from those of
+its batches. None where the loss is a mean.
+"""
+
+
 class VaeMeter(CodeMeter):
     """The same, with the ELBO and what each element of the code carries."""
 
     def __init__(
-        self, reconstructions: Reconstructions, device: torch.device, world: World = ALONE
+        self,
+        reconstructions: Reconstructions,
+        whole: WholeLoss,
+        device: torch.device,
+        world: World = ALONE,
     ) -> None:
         super().__init__(reconstructions, device, world)
         self._moments: Tensor | None = None
+        self._whole = whole
 
     def update(
         self,
@@ -149,9 +169,13 @@ class VaeMeter(CodeMeter):
             self._moments = torch.zeros(4, size, dtype=torch.float64, device=self._device)
 
     def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
-        found = super().compute(numbers)
+        found, details = super().compute(numbers), self.details()
+        kl = torch.tensor(details["kl_per_element"])
+        loss = self._whole(found["reconstruction"], kl, numbers) if numbers else None
+        if loss is not None:
+            found["loss"] = loss
         elbo = -(found["reconstruction"] + found["kl"])
-        active = sum(variance > ACTIVE for variance in self.details()["variance_of_mean"])
+        active = sum(variance > ACTIVE for variance in details["variance_of_mean"])
         return {**found, "elbo": elbo, "active_units": float(active)}
 
     def details(self) -> dict[str, list[float]]:

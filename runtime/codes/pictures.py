@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 SHOWN, ACROSS = 16, 8
 """How many samples are made again, and how many stand in a row."""
 
-MADE = 64
+DRAWN = 64
 """How many new samples are drawn."""
 
 PATHS = 6
 """Between how many pairs of samples codes are interpolated."""
 
-POINTS = 2000
-"""How many codes are drawn on a plane."""
+POINTS, AT_ONCE = 2000, 256
+"""How many codes are drawn on a plane, and made at once."""
 
 SEED = 7
 """Of the codes of new samples, the same ones at each step, so that pictures can be compared."""
@@ -47,7 +47,7 @@ class CodePictures:
     def all(self) -> dict[str, bytes]:
         """PNG files by name."""
         with torch.inference_mode():
-            batch = next(self._shown.in_order(min(MADE, self._shown.size)))
+            batch = next(self._shown.spread(DRAWN, DRAWN))
             found = dict(self._of_images(batch)) if is_drawable(self._objective.field) else {}
             return {**found, **dict(self._of_codes())}
 
@@ -74,9 +74,9 @@ class CodePictures:
 
     def _samples(self, batch: Batch) -> Images:
         """New samples; conditions are those of real ones, in their order."""
-        drawn = self._objective.drawn_for("sample", MADE, torch.Generator().manual_seed(SEED))
-        many = -(-MADE // batch.size)
-        given = {n: x.repeat(many, *[1] * (x.ndim - 1))[:MADE] for n, x in batch.raw.items()}
+        drawn = self._objective.drawn_for("sample", DRAWN, torch.Generator().manual_seed(SEED))
+        many = -(-DRAWN // batch.size)
+        given = {n: x.repeat(many, *[1] * (x.ndim - 1))[:DRAWN] for n, x in batch.raw.items()}
         found = self._objective.run("sample", {**given, **drawn})
         return self._pixels(found[self._target])
 
@@ -111,16 +111,12 @@ class CodePictures:
         yield "codes", draw_points(plane, labels, names, axes)
 
     def _codes(self, label: str | None) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
-        codes, labels, seen = [], [], 0
-        for batch in self._shown.in_order(min(256, self._shown.size)):
+        codes, labels = [], []
+        for batch in self._shown.spread(POINTS, AT_ONCE):
             codes.append(self._objective.code_of(batch).flatten(1).double().cpu())
             if label:
                 labels.append(batch.raw[label].long().cpu())
-            seen += batch.size
-            if seen >= POINTS:
-                break
-        found = torch.cat(codes)[:POINTS].numpy()
-        return found, torch.cat(labels)[:POINTS].numpy() if labels else None
+        return torch.cat(codes).numpy(), torch.cat(labels).numpy() if labels else None
 
 
 def on_plane(codes: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, str]]:

@@ -144,6 +144,12 @@ class Batches:
         for indices, size, begins in self._order.whole(start, stop, batch):
             yield from self._batches(indices, size, begins=begins)
 
+    def spread(self, count: int, batch: int) -> Iterator[Batch]:
+        """So many samples at even distances, not augmented; the first may all be of one class."""
+        chosen = min(count, self.size)
+        indices = torch.arange(chosen) * self.size // chosen
+        yield from self._batches(indices, batch, begins=True)
+
     def _batches(self, indices: Tensor, size: int, *, begins: bool) -> Iterator[Batch]:
         """The samples of the indices, i64[M] on the CPU, `size` at a time.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,22 +26,15 @@ from ..data.batches import Batch, Batches
 from ..data.columns import Columns
 from ..data.dataset import Dataset, Part, open_source
 from ..data.homes import choose_home
+from ..data.orders import usual_order
 from ..data.preprocess import Preprocess
 from ..measure import seeded
+from ..noise import NoiseSource
 from ..numbers import Number, numbers_at
 from ..objectives.autoencoder import SPARSITY, sparsity
 from ..objectives.base import Losses, Meter, Outputs, Parts
 from ..objectives.corruptions import Spoiler
-from ..objectives.vae import (
-    BETA,
-    CAPACITY,
-    CHUNK,
-    CODES,
-    LOG_P,
-    Bound,
-    elements_of,
-    importance_bound,
-)
+from ..objectives.vae import BETA, CAPACITY, CODES, LOG_P, Bound, elements_of, log_evidence
 from ..opening import objective_of
 from ..session import Bundle
 
@@ -61,7 +54,12 @@ class Coded:
         self._target: str = settings.target
         self.field = compilation.fields[settings.target]
         self._seen = Preprocess(self.field.unbinarized, CPU)
-        self.reconstructions = Reconstructions(settings.metrics, self.field, settings.target)
+        self.reconstructions = Reconstructions(settings.metrics, self.field, settings.target, CPU)
+
+    @property
+    def numbers(self) -> Mapping[str, Number]:
+        """The scheduled settings at the exported step."""
+        return {}
 
     def run(self, program: str, raw: Raw) -> dict[str, Tensor]:
         """What a program gives. raw: its inputs by name, among others."""
@@ -104,8 +102,12 @@ class CodedVae(Coded):
         name = CAPACITY if settings.capacity else BETA
         self._numbers: Mapping[str, Number] = numbers_at({name: schedule}, self._step)
 
+    @property
+    def numbers(self) -> Mapping[str, Number]:
+        return self._numbers
+
     def meter(self) -> Meter:
-        return VaeMeter(self.reconstructions, CPU)
+        return VaeMeter(self.reconstructions, self._bound.of_means, CPU)
 
     def measured(self, batch: Batch) -> tuple[Outputs, Losses]:
         outputs = self._drawn(batch, self._samples)
@@ -124,13 +126,7 @@ class CodedVae(Coded):
         return -self.run("score", {**batch.raw, NOISE: noise[0]})["elbo"]
 
     def log_evidence(self, batch: Batch, count: int) -> Tensor:
-        pieces = []
-        for start in range(0, count, CHUNK):
-            found = self._drawn(batch, min(CHUNK, count - start))
-            z, log_p = found[CODES], found[LOG_P]
-            bound = importance_bound(z, found[MEAN], found[LOGVAR], log_p)
-            pieces.append(bound + math.log(len(z)))
-        return torch.logsumexp(torch.stack(pieces), 0) - math.log(count)
+        return log_evidence(partial(self._drawn, batch), count)
 
 
 class CodedAutoencoder(Coded):
@@ -180,7 +176,8 @@ class CodedVqVae(Coded):
 COMPARED: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
-    "bce_logits": F.binary_cross_entropy,
+    # Rounding of raw units may lead out of [0, 1], where torch refuses to compute it.
+    "bce_logits": lambda made, target: F.binary_cross_entropy(made.clamp(0, 1), target),
 }
 """What compares samples that programs made with the target, by the loss of training."""
 
@@ -212,31 +209,22 @@ def figures(
     train = _batches(dataset.parts["train"], dataset.fields)
     seeded(CPU)
     closing = closing_figures(settings.metrics, coded, Parts(judged, train, size, other))
-    return {**meter.compute(), **closing}
+    return {**meter.compute(coded.numbers), **closing}
 
 
 def _batches(columns: Columns, fields: Mapping[str, Field]) -> Batches:
     home, layout = choose_home(columns, CPU), torch.contiguous_format
-    return Batches(columns, fields, CPU, layout, home=home)
+    return Batches(columns, fields, CPU, layout, home=home, order=usual_order(columns))
 
 
 def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:
-    """The scores of the first test samples, and what a new sample is like, by ONNX Runtime."""
-    generator = np.random.Generator(np.random.PCG64(0))
+    """The scores of the first test samples, by ONNX Runtime."""
     first = np.arange(min(SHOWN, dataset.size("test")))
     samples = {name: column.batch(first) for name, column in dataset.parts["test"].items()}
     if "score" in bundle.programs:
         session = bundle.program("score")
-        given = {**samples, NOISE: _noise(session.inputs, len(first), generator)}
+        given = {**samples, **NoiseSource(session.inputs, 0).draw({"B": len(first)})}
         found = session(**{name: given[name] for name in session.inputs})
         name = "elbo" if "elbo" in found else "error"
         told = ", ".join(f"{value:.4g}" for value in found[name].tolist())
         yield f"scored by the ONNX file: {name} {told}"
-
-
-def _noise(inputs: Mapping[str, Any], rows: int, generator: np.random.Generator) -> Any:
-    """Standard normal numbers for the input that takes some, where one does."""
-    if NOISE not in inputs:
-        return None
-    shape = [rows, *inputs[NOISE].shape[1:]]
-    return generator.standard_normal(shape).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -52,15 +53,15 @@ class Autoencoder(EncoderDecoder):
 
     def _run(self, values: Mapping[str, Tensor]) -> Outputs:
         code = self.encoded(values)[self._code]
-        decoded = self.decoded(code, values)
-        return {CODE: code, DECODED: decoded[self._made], MADE: self.expected(decoded)}
+        return {CODE: code, DECODED: self.decoded(code, values)[self._made]}
 
     def outputs(self, batch: Batch) -> Outputs:
         # What is measured is what a program would be given: a file holds no half steps of grey.
-        if self._spoiler is None:
-            return self._run(batch.values)
-        _, seen = self._spoiler.stored(batch.values[self.target])
-        return self._run({**batch.values, self.target: seen})
+        values = batch.values
+        if self._spoiler:
+            values = {**values, self.target: self._spoiler.stored(values[self.target])[1]}
+        found = self._run(values)
+        return {**found, MADE: self.expected({self._made: found[DECODED]})}
 
     def spoilt(self, batch: Batch, count: int) -> dict[str, Tensor] | None:
         if self._spoiler is None:
@@ -84,7 +85,6 @@ def sparsity(settings: Sparsity, code: Tensor) -> Tensor:
         return code.abs().mean()
     rate = settings.rate
     mean = code.mean(0).clamp(LEAST, 1 - LEAST)
-    wanted = torch.tensor(rate, device=code.device)
-    on = rate * (wanted.log() - mean.log())
-    off = (1 - rate) * ((1 - wanted).log() - (1 - mean).log())
+    on = rate * (math.log(rate) - mean.log())
+    off = (1 - rate) * (math.log1p(-rate) - (1 - mean).log())
     return (on + off).sum()

@@ -12,7 +12,7 @@ from ...compiler.objectives.fields import Field
 from ...compiler.objectives.schedules import Schedule
 from ...compiler.objectives.source import Source
 from ..data.batches import Batch, Batches
-from ..distributed.world import World
+from ..distributed.world import ALONE, World
 from ..numbers import Number
 
 Losses = dict[str, Tensor]
@@ -37,12 +37,14 @@ class Parts:
 
     judged: the part of the data whose figures are asked for. train: the training samples.
     size: samples at a time. other: opens another source of data, with the same fields.
+    world: the processes that measure, each of which has these parts.
     """
 
     judged: Batches
     train: Batches
     size: int
     other: Callable[[Source], Batches]
+    world: World = ALONE
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,9 @@ class Objective(ABC):
 
     state: Mapping[str, Tensor] = {}
     """Tensors beside the networks that steps change in place; checkpoints hold them."""
+
+    fitted: tuple[Tensor, ...] = ()
+    """Tensors of the networks that `fit` sets."""
 
     continues: bool = False
     """Whether each row of a batch goes on where that row of the batch before ended."""

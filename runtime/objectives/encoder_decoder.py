@@ -14,7 +14,7 @@ from ...compiler.ir.dims import evaluate
 from ...compiler.objectives.encoder_decoder import EncoderDecoder as Settings
 from ...compiler.objectives.encoder_decoder_checks import CODE
 from ...compiler.objectives.fields import Field
-from ..codes.meter import MADE, CodeMeter, Reconstructions
+from ..codes.meter import CodeMeter, Reconstructions
 from ..codes.pictures import CodePictures
 from ..data.batches import Batch, Batches
 from ..distributed.world import World
@@ -89,7 +89,7 @@ class EncoderDecoder(Objective):
         return len(values[conditions[0]]) if conditions else otherwise
 
     def expected(self, decoded: Mapping[str, Tensor]) -> Tensor:
-        """What the decoder takes for the likeliest sample, as networks see data: [B, ...]."""
+        """The sample that the decoder expects, as networks see data: [B, ...]."""
         x = decoded[self._made].float()
         return x.sigmoid() if self._base.gives_logits else x
 
@@ -110,7 +110,7 @@ class EncoderDecoder(Objective):
         """The random inputs of a program, for so many samples."""
         found = {}
         for value in self.programs[program].inputs:
-            if distribution := self._base.noise_inputs().get(value.name):
+            if distribution := self._base.noise_inputs(program).get(value.name):
                 shape = [evaluate(size, {"B": rows}) for size in value.type.shape]
                 draw = torch.randn if distribution == "normal" else torch.rand
                 found[value.name] = draw(shape, generator=generator).to(self._device)
@@ -127,15 +127,15 @@ class EncoderDecoder(Objective):
 
     def reconstructions(self) -> Reconstructions:
         """What is measured of reconstructions."""
-        return Reconstructions(self._base.metrics, self.field, self.target)
+        return Reconstructions(self._base.metrics, self.field, self.target, self._device)
 
     def pictures(self, shown: Batches) -> dict[str, bytes]:
         return CodePictures(self, shown).all()
 
     def scores(self, batch: Batch) -> Tensor:
         """How unlike those of training each sample is [B]: the higher, the more."""
-        made, target = self.outputs(batch)[MADE], batch.values[self.target]
-        return (made - target).square().flatten(1).mean(1)
+        made = self.expected(self.decoded(self.code_of(batch), batch.values))
+        return (made - batch.values[self.target]).square().flatten(1).mean(1)
 
     def log_evidence(self, batch: Batch, count: int) -> Tensor:
         """log p(x) of each sample by so many codes, where the objective tells it."""

@@ -1,56 +1,143 @@
 """log p of samples under what a decoder gives, in nats, in float32 whatever the network ran in.
 
-They are the functions of compiler/ops/likelihood.py, which programs are made of.
+They are the functions of likelihood.py and logistic_mixture.py in compiler/ops, which programs are
+made of.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...compiler.objectives.likelihoods import LOGVAR, MEAN, Bernoulli, Gaussian, Likelihood
+from ...compiler.objectives.fields import Field
+from ...compiler.objectives.likelihoods import (
+    LOGVAR,
+    MEAN,
+    Bernoulli,
+    Gaussian,
+    Levels,
+    Likelihood,
+    LogisticMixture,
+)
+from ...compiler.ops.logistic_mixture import NARROW, PARTS, SHARPEST
 
-LogLikelihood = Callable[[Mapping[str, Tensor], Tensor], Tensor]
-"""(outputs of the decoder by name, target [B, ...]) -> [B], summed over a sample's elements."""
+Made = Mapping[str, Tensor]
+"""Output of the decoder -> tensor [B, ...]."""
 
 LOG_2PI = math.log(2 * math.pi)
 
 
-def log_likelihood(settings: Likelihood, output: str) -> LogLikelihood:
-    """The function of a likelihood. output: the decoder's, where it has one of any name."""
-    if isinstance(settings, Bernoulli):
-        return lambda made, target: _bernoulli(made[output], target)
-    assert isinstance(settings, Gaussian)
-    if settings.learned:
-        return lambda made, target: _gaussian(made[MEAN], target, made[LOGVAR])
-    logvar = math.log(settings.variance)
-    return lambda made, target: _gaussian(made[output], target, logvar)
+class Judge:
+    """What a likelihood says of the decoder's outputs.
+
+    output: the decoder's, where it has one of any name. field: the target's.
+    """
+
+    def __init__(self, settings: Any, output: str, field: Field) -> None:
+        self._settings, self._output, self._field = settings, output, field
+
+    def log_likelihood(self, made: Made, target: Tensor) -> Tensor:
+        """log p of samples [B, ...]: [B], summed over a sample's elements."""
+        raise NotImplementedError
+
+    def expected(self, made: Made) -> Tensor:
+        """The mean of each element, as networks see data."""
+        raise NotImplementedError
 
 
-def _bernoulli(logits: Tensor, target: Tensor) -> Tensor:
-    costs = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
-    return -costs.flatten(1).sum(1)
+class BernoulliJudge(Judge):
+    """See compiler/objectives/likelihoods.py for the settings of each."""
+
+    def log_likelihood(self, made: Made, target: Tensor) -> Tensor:
+        logits = made[self._output].float()
+        costs = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
+        return -costs.flatten(1).sum(1)
+
+    def expected(self, made: Made) -> Tensor:
+        return made[self._output].float().sigmoid()
 
 
-def _gaussian(mean: Tensor, target: Tensor, logvar: Tensor | float) -> Tensor:
-    square = (target.float() - mean.float()).square()
-    if isinstance(logvar, Tensor):
-        logvar = logvar.float()
-        terms = square * (-logvar).exp() + logvar + LOG_2PI
-    else:
-        terms = square * math.exp(-logvar) + (logvar + LOG_2PI)
-    return -0.5 * terms.flatten(1).sum(1)
+class GaussianJudge(Judge):
+    """The variance is that of the settings, or the decoder's own for each element."""
+
+    def log_likelihood(self, made: Made, target: Tensor) -> Tensor:
+        square = (target.float() - self.expected(made)).square()
+        if self._settings.learned:
+            logvar = made[LOGVAR].float()
+            terms = square * (-logvar).exp() + logvar + LOG_2PI
+        else:
+            constant = math.log(self._settings.variance)
+            terms = square * math.exp(-constant) + (constant + LOG_2PI)
+        return -0.5 * terms.flatten(1).sum(1)
+
+    def expected(self, made: Made) -> Tensor:
+        return made[MEAN if self._settings.learned else self._output].float()
 
 
-def log_normal(x: Tensor, mean: Tensor | float = 0.0, logvar: Tensor | float = 0.0) -> Tensor:
+class LogisticMixtureJudge(Judge):
+    """Along axis 1 of the output: scores of weights, means, logarithms of scales."""
+
+    def log_likelihood(self, made: Made, target: Tensor) -> Tensor:
+        logits, mean, log_scale = self._parts(made)
+        weighted = logits.log_softmax(1) + self._of_components(target.float(), mean, log_scale)
+        return torch.logsumexp(weighted, 1).flatten(1).sum(1)
+
+    def expected(self, made: Made) -> Tensor:
+        logits, mean, _ = self._parts(made)
+        levels = Levels.of(self._field)
+        return (logits.softmax(1) * mean).sum(1).clamp(levels.low, levels.high)
+
+    def _parts(self, made: Made) -> tuple[Tensor, ...]:
+        """Each [B, components, C, ...]."""
+        x = made[self._output].float()
+        split = x.reshape(len(x), PARTS, self._settings.components, -1, *x.shape[2:])
+        return split.unbind(1)
+
+    def _of_components(self, target: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+        """log p of each element under each component: [B, components, C, ...].
+
+        A level reaches halfway to its neighbours; the first and the last have the tails as well.
+        s(a) - s(b) = s(a) s(-b) (1 - exp(b - a)) for sigmoids, which cancels nothing. The last is
+        a - b where that is tiny: the density, with the level's width.
+        """
+        levels, x = Levels.of(self._field), target.unsqueeze(1)
+        low, high, step = levels.low, levels.high, levels.step
+        log_scale = log_scale.clamp(min=SHARPEST)
+        sharpness = (-log_scale).exp()
+        below = F.logsigmoid(sharpness * (x - mean + 0.5 * step))
+        above = F.logsigmoid(-sharpness * (x - mean - 0.5 * step))
+        width = (step * sharpness).clamp(min=NARROW)
+        inside = math.log(step) - log_scale + (-torch.expm1(-width) / width).log()
+        is_first, is_last = x < low + 0.5 * step, x > high - 0.5 * step
+        return torch.where(is_first, below, torch.where(is_last, above, below + above + inside))
+
+
+JUDGES: Mapping[str, Callable[[Any, str, Field], Judge]] = {
+    Bernoulli.name: BernoulliJudge,
+    Gaussian.name: GaussianJudge,
+    LogisticMixture.name: LogisticMixtureJudge,
+}
+
+
+def judge(settings: Likelihood, output: str, field: Field) -> Judge:
+    """What judges by a likelihood; see `Judge` for the other arguments."""
+    return JUDGES[settings.name](settings, output, field)
+
+
+def log_normal(x: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
     """log N(x; mean, exp(logvar)) of codes [S, B, ...]: [S, B]."""
-    spread = torch.as_tensor(logvar, device=x.device, dtype=x.dtype)
-    terms = (x - mean).square() * (-spread).exp() + spread + LOG_2PI
+    terms = (x - mean).square() * (-logvar).exp() + logvar + LOG_2PI
     return -0.5 * terms.flatten(2).sum(2)
+
+
+def log_standard_normal(x: Tensor) -> Tensor:
+    """log N(x; 0, 1) of codes [S, B, ...]: [S, B]."""
+    return -0.5 * (x.square() + LOG_2PI).flatten(2).sum(2)
 
 
 def kl_normal(mean: Tensor, logvar: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from ..data.batches import Batch, Batches
 from ..distributed.world import World
 from .base import Losses, Meter, Numbers, Outputs, Turn
 from .encoder_decoder import EncoderDecoder
-from .likelihoods import kl_normal, log_likelihood, log_normal
+from .likelihoods import judge, kl_normal, log_normal, log_standard_normal
 
 BETA, CAPACITY = "beta", "capacity"
 """Its schedules."""
@@ -49,6 +50,15 @@ class Bound:
             loss = terms["reconstruction"] + self._penalty(kl, terms["kl"], numbers)
         return {"loss": loss * self._scale if self._scale != 1 else loss, **terms}
 
+    def of_means(self, reconstruction: float, kl: Tensor, numbers: Numbers) -> float | None:
+        """The loss of a whole part of the data; None of `iwae`, which is no function of these.
+
+        Args: reconstruction: the mean over its samples. kl: that of each element, [D].
+        """
+        if self._settings.bound == "iwae":
+            return None
+        return float(reconstruction + self._penalty(kl[None], kl.sum(), numbers)) * self._scale
+
     def _penalty(self, kl: Tensor, whole: Tensor, numbers: Numbers) -> Tensor:
         """What the divergence of each element [B, D] costs. whole: of a sample, on average."""
         settings = self._settings
@@ -67,7 +77,7 @@ def importance_bound(z: Tensor, mean: Tensor, logvar: Tensor, log_p: Tensor) -> 
         z: [S, B, ...], drawn from q. mean, logvar: of q, [B, ...]. log_p: log p(x | z), [S, B].
     Source: Burda et al. 2016, equation 8.
     """
-    log_weights = log_p + log_normal(z) - log_normal(z, mean, logvar)
+    log_weights = log_p + log_standard_normal(z) - log_normal(z, mean, logvar)
     return torch.logsumexp(log_weights, 0) - math.log(len(z))
 
 
@@ -88,23 +98,22 @@ class Vae(EncoderDecoder):
         if settings.capacity is not None:
             self.schedules = {CAPACITY: settings.capacity.nats}
         self._density = _density(settings, compilation, networks)
-        self._log_likelihood = log_likelihood(settings.likelihood, self._made)
+        if self._density is not None:
+            self.fitted = tuple(self._density.buffers())
+        self._judge = judge(settings.likelihood, self._made, self.field)
         self.bound = Bound(settings, elements_of(self.field))
 
     def fit(self, train: Batches) -> None:
-        """Fit the density to codes that are drawn for training samples in their order."""
+        """Fit the density to codes that are drawn for training samples."""
         if self._density is None:
             return
-        codes, seen = [], 0
-        for batch in train.in_order(min(FITTED_AT_ONCE, train.size)):
+        codes = []
+        for batch in train.spread(SAMPLES, FITTED_AT_ONCE):
             encoded = self.encoded(batch.values)
             mean, logvar = encoded[MEAN].float(), encoded[LOGVAR].float()
             z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
             codes.append(z.flatten(1).cpu())
-            seen += batch.size
-            if seen >= SAMPLES:
-                break
-        fit_mixture(self._density, torch.cat(codes)[:SAMPLES].numpy())
+        fit_mixture(self._density, torch.cat(codes).numpy())
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         return self.bound(self.drawn(batch, self._settings.samples), numbers)
@@ -123,7 +132,10 @@ class Vae(EncoderDecoder):
         target = batch.values[self.target]
         made = self.decoded(z.flatten(0, 1), batch.values)
         wanted = target if len(z) == 1 else target.repeat(len(z), *[1] * (target.ndim - 1))
-        return self._log_likelihood(made, wanted).view(z.shape[:2])
+        return self._judge.log_likelihood(made, wanted).view(z.shape[:2])
+
+    def expected(self, decoded: Mapping[str, Tensor]) -> Tensor:
+        return self._judge.expected(decoded)
 
     def outputs(self, batch: Batch) -> Outputs:
         """Codes as in training, and the reconstruction from the mean one."""
@@ -134,7 +146,7 @@ class Vae(EncoderDecoder):
         return self.bound(outputs, numbers)
 
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
-        return VaeMeter(self.reconstructions(), self._device, world)
+        return VaeMeter(self.reconstructions(), self.bound.of_means, self._device, world)
 
     def scores(self, batch: Batch) -> Tensor:
         found = self.drawn(batch, 1)
@@ -142,17 +154,24 @@ class Vae(EncoderDecoder):
         return kl - found[LOG_P][0]
 
     def log_evidence(self, batch: Batch, count: int) -> Tensor:
-        """log p(x) of each sample by so many codes, a lower bound: [B].
+        """log p(x) of each sample by so many codes, a lower bound: [B]."""
+        return log_evidence(partial(self.drawn, batch), count)
 
-        Codes are drawn in pieces, whose weights are put together in logarithms.
-        """
-        pieces = []
-        for start in range(0, count, CHUNK):
-            found = self.drawn(batch, min(CHUNK, count - start))
-            z, log_p = found[CODES], found[LOG_P]
-            bound = importance_bound(z, found[MEAN], found[LOGVAR], log_p)
-            pieces.append(bound + math.log(len(z)))
-        return torch.logsumexp(torch.stack(pieces), 0) - math.log(count)
+
+def log_evidence(draw: Callable[[int], Mapping[str, Tensor]], count: int) -> Tensor:
+    """log p(x) of each sample by so many codes, a lower bound: [B].
+
+    Codes are drawn in pieces, whose weights are put together in logarithms.
+
+    Args: draw: so many codes of each sample, with their distribution and log p of the samples.
+    """
+    pieces = []
+    for start in range(0, count, CHUNK):
+        found = draw(min(CHUNK, count - start))
+        z, log_p = found[CODES], found[LOG_P]
+        bound = importance_bound(z, found[MEAN], found[LOGVAR], log_p)
+        pieces.append(bound + math.log(len(z)))
+    return torch.logsumexp(torch.stack(pieces), 0) - math.log(count)
 
 
 def _density(

@@ -37,13 +37,16 @@ class VqVae(EncoderDecoder):
         self._codes = settings.layer(compilation.graphs)[1].codes
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
-        return self.losses(self.outputs(batch), batch, numbers)
+        return self.losses(self._run(batch), batch, numbers)
+
+    def _run(self, batch: Batch) -> Outputs:
+        encoded = self.encoded(batch.values)
+        decoded = self.decoded(encoded[QUANTIZED], batch.values)[self._made]
+        return {INDICES: encoded[INDICES], COMMITMENT: encoded[COMMITMENT], DECODED: decoded}
 
     def outputs(self, batch: Batch) -> Outputs:
-        encoded = self.encoded(batch.values)
-        decoded = self.decoded(encoded[QUANTIZED], batch.values)
-        made = {DECODED: decoded[self._made], MADE: self.expected(decoded)}
-        return {INDICES: encoded[INDICES], COMMITMENT: encoded[COMMITMENT], **made}
+        found = self._run(batch)
+        return {**found, MADE: self.expected({self._made: found[DECODED]})}
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
         target = batch.values[self.target]

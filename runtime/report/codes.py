@@ -25,8 +25,8 @@ TITLES = {
     ),
     "samples": (
         "New samples",
-        "What the decoder makes of random codes, from the same noise at each step; where it reads a "
-        "label too, of the labels of real samples.",
+        "What the decoder makes of random codes, from the same noise at each step; where it reads "
+        "a label too, of the labels of real samples.",
     ),
     "interpolations": (
         "Between two samples",
@@ -34,11 +34,21 @@ TITLES = {
     ),
     "codes": (
         "Codes",
-        "The codes of samples, coloured by their labels where the data has some: the codes themselves where they have two elements, else the two directions in "
-        "which they vary most (PCA).",
+        "The codes of samples, coloured by their labels where the data has some: the codes "
+        "themselves where they have two elements, else the two directions in which they vary most "
+        "(PCA).",
     ),
 }
 """Name of a picture -> title, and a note."""
+
+PNG, LARGEST = b"\x89PNG\r\n\x1a\n", 4 << 20
+"""What a picture begins with, and how many bytes it may have."""
+
+HUGE = 1e100
+"""What is larger is no figure of a run."""
+
+MOST = 512
+"""How many numbers of a row are drawn, at even distances in their order."""
 
 DETAILS = {
     "kl_per_element": ("KL divergence of each element, in nats", "the largest first"),
@@ -76,17 +86,32 @@ def _origin(compilation: Compilation) -> str:
 
 def _picture(title: str, note: str, file: Path) -> Piece:
     try:
-        content = file.read_bytes()
+        content = _drawn(file)
     except OSError as error:
-        return LeftOut(title, f"`{file.name}` can't be read: {error.strerror}")
+        return LeftOut(title, f"`{file.name}` can't be read: {error.strerror or error}")
     image = element("img", src=data_uri(content, "image/png"), alt=title)
     return Section(title, element("div", image, class_="made"), note)
+
+
+def _drawn(file: Path) -> bytes:
+    """A picture that a run drew.
+
+    Raises: OSError: it is something else, or leads out of the run's folder.
+    """
+    if file.is_symlink() or file.parent.is_symlink() or file.parent.parent.is_symlink():
+        raise OSError("it is a link")
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST + 1)
+    if not content.startswith(PNG) or len(content) > LARGEST:
+        raise OSError("it is no picture of a run")
+    return content
 
 
 def _carried(subject: Subject) -> Piece:
     title = "What the code holds"
     details = subject.summary.details if subject.summary else {}
-    charts = [_chart(name, row) for name, row in details.items() if name in DETAILS and row]
+    rows = {name: _sound(row) for name, row in details.items() if name in DETAILS}
+    charts = [_chart(name, row) for name, row in rows.items() if row]
     if not charts:
         return LeftOut(title, "only a finished run with a distribution of codes measures it")
     return Section(title, element("div", *charts, class_="charts"), _note(details))
@@ -106,9 +131,15 @@ def _note(details: dict[str, list[float | None]]) -> str:
     )
 
 
-def _chart(name: str, row: list[float | None]) -> Html:
+def _sound(row: list[float | None]) -> list[float]:
+    """The numbers that can be drawn, whatever stands in the file."""
+    return [value for value in row if value is not None and abs(value) < HUGE]
+
+
+def _chart(name: str, row: list[float]) -> Html:
     title, x_name = DETAILS[name]
-    values = sorted((value for value in row if value is not None), reverse=True)
-    places = [float(place) for place in range(1, len(values) + 1)]
+    every = -(-len(row) // MOST)
+    values = sorted(row, reverse=True)[::every]
+    places = [float(1 + place * every) for place in range(len(values))]
     frame = Frame(count_axis(places), axis_of(values), x_name)
     return line_chart(title, places, [Series(title, list(values), 0)], frame, tells_last=False)

@@ -138,6 +138,13 @@ def test_small_specs_have_no_remarks_and_all_programs(spec: str) -> None:
     assert list(result.programs) == PROGRAMS[spec]
 
 
+MIXED: Change = ("likelihood: bernoulli", "likelihood: {logistic_mixture: 2}")
+SIX_NUMBERS: tuple[Change, ...] = (
+    ("- linear: 256", "- linear: 1536"),
+    ("1, 16, 16]\n    outputs: made", "6, 16, 16]\n    outputs: made"),
+)
+"""Those of two components for each pixel."""
+
 SOUND: list[tuple[str, Sequence[Change]]] = [
     ("autoencoder", [added("noise: {masking: 0.3}\nsparsity: {l1: {weight: 0.01}}")]),
     ("autoencoder", [added("sparsity: kl"), ("linear: 8\n", "linear: 8\n      - sigmoid\n")]),
@@ -158,7 +165,10 @@ SOUND: list[tuple[str, Sequence[Change]]] = [
         [added("noise: {masking: 0.3}"), (PIXELS, "dtype: uint8, normalize: training}")],
     ),
     ("autoencoder", [added("metrics:\n  - auroc: {source: {npz: {path: other.npz}}}")]),
-    ("autoencoder", [added("loss: bce_logits"), (PIXELS, "dtype: uint8, binarize: 127}")]),
+    (
+        "autoencoder",
+        [added("loss: bce_logits"), (PIXELS, "dtype: uint8, scale: [0, 1], binarize: 0.5}")],
+    ),
     ("vae", [added("metrics: [{nll: 500}]\nbound: iwae\nsamples: 5")]),
     ("vae", [added("metrics: [nll, {nll: 500}]\nbeta: {start: 0, end: 4, steps: 9}")]),
     ("vae", [added("capacity: {nats: 5}"), ("bernoulli", "gaussian")]),
@@ -176,6 +186,9 @@ SOUND: list[tuple[str, Sequence[Change]]] = [
         ],
     ),
     ("vae", condition("c")),
+    ("vae", [MIXED, *SIX_NUMBERS]),
+    ("vae", [MIXED, *SIX_NUMBERS, ("[0, 1]}", "[1, -1], augment: [flip]}")]),
+    ("vae", [MIXED, *SIX_NUMBERS, (PIXELS, "dtype: int64, range: [-3, 9], scale: [0, 1]}")]),
 ]
 
 
@@ -248,6 +261,7 @@ MISFITS: list[tuple[str, Sequence[Change], str]] = [
         ],
         "or axes of size 1, found f32[B, 1]",
     ),
+    ("vae", [MIXED], "f32[B, 1, 16, 16] out of f32[B, 6, 16, 16], found the output `made`"),
     ("vq_vae", [("quantized: vq.quantized", "quantized: conv")], "found `quantized: conv`"),
     (
         "vq_vae",
@@ -278,6 +292,32 @@ MISFITS: list[tuple[str, Sequence[Change], str]] = [
         "vq_vae",
         [(PIXELS, "dtype: float32}"), added("loss: bce_logits")],
         "the loss `bce_logits` ex",
+    ),
+    ("vae", [MIXED, (PIXELS, "dtype: uint8}")], "found `image` of uint8 without `scale`"),
+    ("vae", [MIXED, (PIXELS, "dtype: int32}")], "found `image` of int32 without `scale`"),
+    (
+        "vae",
+        [MIXED, (PIXELS, "dtype: float32}")],
+        "whole numbers with `scale`, found `image` of fl",
+    ),
+    ("vae", [MIXED, (PIXELS, "dtype: bool, scale: [0, 1]}")], "found `image` of bool"),
+    ("vae", [MIXED, (PIXELS, "dtype: uint8, normalize: training}")], "with `normalize: training`"),
+    (
+        "vae",
+        [MIXED, (PIXELS, "dtype: uint8, normalize: {mean: 0.5, std: 0.5}}")],
+        "found `image` with `normalize`",
+    ),
+    ("vae", [MIXED, ("[0, 1]}", "[0, 1], binarize: 0.5}")], "found `image` with `binarize`"),
+    (
+        "vae",
+        [MIXED, ("[0, 1]}", "[0, 1], augment: [{noise: 1}]}")],
+        "with the augmentation `noise`",
+    ),
+    ("vae", [MIXED, ("dtype: uint8,", "dtype: uint8, range: [0.5, 9],")], "in [0.5, 9]"),
+    (
+        "vae",
+        [MIXED, ("dtype: uint8,", "dtype: int32, range: [0, 65536],")],
+        "which are more than 65,536 levels",
     ),
     # Metrics
     ("autoencoder", [added("metrics: [nll]")], "how likely samples are, found `autoencoder`"),
@@ -312,9 +352,13 @@ MISFITS: list[tuple[str, Sequence[Change], str]] = [
         "the field `label`",
     ),
     # Names of programs' inputs
-    ("vae", condition("noise"), "calls an input of its programs `noise`"),
-    ("vae", condition("fraction"), "calls an input of its programs `fraction`"),
-    ("autoencoder", condition("start_image"), "calls an input of its programs `start_image`"),
+    ("vae", condition("noise"), "calls an input or an output of its programs `noise`"),
+    ("vae", condition("fraction"), "calls an input or an output of its programs `fraction`"),
+    (
+        "autoencoder",
+        condition("start_image"),
+        "calls an input or an output of its programs `start_image`",
+    ),
 ]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from netwright.runtime.codes.pictures import on_plane
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.gallery import newest_pictures
+from netwright.runtime.history import read_history
 from netwright.runtime.report.write import write_report
 from netwright.runtime.train import TrainResult, train
 from PIL import Image
@@ -118,11 +122,17 @@ LEARNED = VAE.replace("likelihood: bernoulli", "likelihood: {gaussian: learned}"
     outputs: {mean: mean, logvar: logvar}
 """,
 )
+MIXTURE = VAE.replace("likelihood: bernoulli", "likelihood: {logistic_mixture: 3}").replace(
+    "      - linear: 64\n      - reshape: {to: [1, 8, 8]}\n",
+    "      - linear: 576\n      - reshape: {to: [9, 8, 8]}\n",
+)
+"""The digits are whole numbers from 0 to 16, as networks see them from 0 to 1."""
 IWAE = VAE.replace("    samples: 2\n", "    samples: 5\n    bound: iwae\n    reduction: mean\n")
 SPECS = {
     "vae": VAE,
     "iwae": IWAE,
     "learned": LEARNED,
+    "mixture": MIXTURE,
     "autoencoder": AUTOENCODER,
     "vq_vae": VQ_VAE,
     "vq_vae_gradient": GRADIENT,
@@ -140,7 +150,8 @@ PICTURES = {
 
 
 def kind(name: str) -> str:
-    return {"iwae": "vae", "learned": "vae", "vq_vae_gradient": "vq_vae"}.get(name, name)
+    vaes = dict.fromkeys(("iwae", "learned", "mixture"), "vae")
+    return {**vaes, "vq_vae_gradient": "vq_vae"}.get(name, name)
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +206,13 @@ def test_reconstructions_get_better(name: str, trained: Callable[[str], TrainRes
     assert last < 0.9 * first
 
 
+@pytest.mark.parametrize("name", ["vae", "mixture"])
+def test_samples_get_likelier(name: str, trained: Callable[[str], TrainResult]) -> None:
+    first, *_, last = read_history(trained(name).folder)
+    assert last["validation"]["elbo"] > first["validation"]["elbo"] + 1
+    assert last["train"]["loss"] < 0.97 * first["train"]["loss"]
+
+
 @each_spec
 def test_pictures_are_drawn_while_training(
     name: str, trained: Callable[[str], TrainResult]
@@ -239,6 +257,164 @@ def test_a_resumed_run_draws_the_same_pictures(
     assert {p.relative_to(tmp_path / "run"): p.read_bytes() for p in again} == files
 
 
+# What a review found
+
+
+def test_figures_of_a_denoising_autoencoder_tell_sound_samples(tmp_path: Path) -> None:
+    """`auroc` scores what `score` does: samples that nothing has spoilt."""
+    metrics = "metrics: [{auroc: {source: {digits: {only: [4]}}}}]"
+    text = AUTOENCODER.replace("metrics: [psnr, {probe: label}]", metrics)
+    compilation = compile_text(text=text)
+    result = train(compilation, output=tmp_path / "run", device="cpu")
+    bundle = export_run(result.folder).folder
+    found = evaluate(bundle)["auroc"]
+    assert found == pytest.approx(result.metrics["test"]["auroc"], abs=1e-6)
+
+
+def test_probabilities_of_whole_pixels_are_judged(tmp_path: Path) -> None:
+    """Rounding of raw units leads a little out of [0, 1], where torch refuses to judge."""
+    from netwright.runtime.deployed.encoder_decoder import COMPARED
+
+    made, target = torch.tensor([1.0000002, -1e-7]), torch.tensor([1.0, 0.0])
+    assert COMPARED["bce_logits"](made, target).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_data_that_is_sorted_by_class_shows_every_class(tmp_path: Path) -> None:
+    from netwright.runtime.data.batches import Batches
+    from netwright.runtime.opening import read_data
+
+    dataset = read_data(compile_text(text=VAE), Path())
+    columns = dataset.parts["train"]
+    batches = Batches(columns, dataset.fields, torch.device("cpu"), torch.contiguous_format)
+    every = torch.cat([batch.raw["label"] for batch in batches.spread(10_000, 64)])
+    torch.testing.assert_close(every, torch.from_numpy(columns["label"].whole()))
+    few = [batch.raw["label"] for batch in batches.spread(100, 64)]
+    assert [len(labels) for labels in few] == [64, 36]
+    chosen = np.arange(100) * batches.size // 100
+    assert torch.cat(few).tolist() == columns["label"].whole()[chosen].tolist()
+
+
+def test_a_score_that_overflows_is_the_highest() -> None:
+    assert auroc(np.array([0.0, 1.0]), np.array([np.nan, np.inf])) == 1.0
+    assert auroc(np.array([np.nan, 1.0]), np.array([2.0, 3.0])) == 0.5
+
+
+@pytest.mark.parametrize(
+    "rule", ["scale: [0, 1]", "scale: [-1, 1]", "normalize: {mean: 0.3, std: 0.2}"]
+)
+def test_image_figures_are_the_same_however_networks_see_them(rule: str) -> None:
+    """Both are defined for images from 0 to their peak."""
+    from netwright.compiler.objectives.code_metrics import Psnr, Ssim
+    from netwright.runtime.data.preprocess import Preprocess
+
+    cpu = torch.device("cpu")
+    generator = torch.Generator().manual_seed(0)
+    raw = torch.randint(0, 200, (3, 1, 16, 16), generator=generator).to(torch.uint8)
+    spec = VAE.replace(
+        "  source: digits\n",
+        f"  source: digits\n  fields: {{image: {{{rule}, range: [0, 255]}}}}\n",
+    )
+    spec = spec.replace("likelihood: bernoulli", "likelihood: gaussian")
+    fields = compile_text(text=spec).fields
+    field = fields["image"].model_copy(update={"scale": None} if "mean" in rule else {})
+    seen, other = (Preprocess(field, cpu)(x) for x in (raw, raw + 20))
+    figures = Reconstructions([Psnr(), Ssim()], field, "image", cpu)
+    _, psnr, ssim = figures(other, {"image": seen})
+    assert psnr.item() / 3 == pytest.approx(20 * np.log10(255 / 20), rel=1e-5)
+    plain = Reconstructions(
+        [Psnr(), Ssim()],
+        compile_text(text=VAE).fields["image"].model_copy(update={"range": [0, 255]}),
+        "image",
+        cpu,
+    )
+    _, _, expected = plain((raw + 20) / 255, {"image": raw / 255})
+    assert ssim.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("extra", ["free_bits: 0.3", "capacity: {nats: 3}"])
+def test_the_loss_of_a_part_is_that_of_the_whole(extra: str) -> None:
+    """Neither is a mean over samples: batches of another size must not change it."""
+    from netwright.runtime.job import make_job
+    from netwright.runtime.measure import measure
+    from netwright.runtime.opening import read_data
+    from netwright.runtime.planning.choose import choose_plan
+
+    text = VAE.replace("    samples: 2\n", f"    {extra}\n")
+    compilation = compile_text(text=text)
+    dataset, cpu = read_data(compilation, Path()), torch.device("cpu")
+    plan = choose_plan(compilation, dataset, cpu)
+    job = make_job(compilation, dataset, cpu, Path(), plan)
+    assert job.test
+    found = [measure(job.objective, job.test, size, job.figures()) for size in (7, 360)]
+    wanted = [one["loss"] - one["reconstruction"] for one in found]
+    assert wanted[0] == pytest.approx(wanted[1], rel=1e-5)
+
+
+def test_a_mixture_that_cannot_be_fitted_is_told() -> None:
+    from netwright.compiler.diagnostics import NetwrightError
+    from netwright.runtime.codes.fitting import fit_mixture
+
+    with pytest.raises(NetwrightError, match="can be fitted"):
+        fit_mixture(mixture(3, 2), np.full((10, 2), np.nan))
+
+
+def test_a_mixture_is_fitted_to_what_it_is_drawn_from() -> None:
+    from netwright.runtime.codes.fitting import fit_mixture
+
+    generator = np.random.default_rng(0)
+    centres = np.array([[5.0, 0.0], [-5.0, 1.0]])
+    codes = centres[generator.integers(0, 2, 2000)] + 0.1 * generator.normal(size=(2000, 2))
+    module = mixture(2, 2)
+    fit_mixture(module, codes)
+    means = sorted(module.means.tolist())
+    np.testing.assert_allclose(means, centres[::-1], atol=0.02)
+    np.testing.assert_allclose(module.weights, 0.5, atol=0.05)
+    spreads = module.factors @ module.factors.mT
+    np.testing.assert_allclose(spreads, np.stack([np.eye(2) * 0.01] * 2), atol=0.02)
+
+
+def mixture(components: int, size: int) -> torch.nn.Module:
+    module = torch.nn.Module()
+    module.register_buffer("weights", torch.zeros(components))
+    module.register_buffer("means", torch.zeros(components, size))
+    module.register_buffer("factors", torch.zeros(components, size, size))
+    return module
+
+
+@pytest.mark.parametrize("damage", ["link", "text"])
+def test_the_report_shows_pictures_alone(
+    damage: str, trained: Callable[[str], TrainResult], tmp_path: Path
+) -> None:
+    """A folder of a run may come from anywhere."""
+    run = tmp_path / "run"
+    shutil.copytree(trained("vae").folder, run)
+    _, files = newest_pictures(run) or (0, {})
+    secret = tmp_path / "secret"
+    secret.write_text("not for the page")
+    files["samples"].unlink()
+    if damage == "link":
+        files["samples"].symlink_to(secret)
+    else:
+        files["samples"].write_bytes(secret.read_bytes())
+    written = write_report(run, output=tmp_path / "page.html")
+    assert "New samples" in {piece.title for piece in written.left_out}
+    encoded = base64.b64encode(secret.read_bytes()).decode()
+    assert encoded not in written.path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", [[None, None], [1e308, -1e308, 2.0], list(range(100_000))])
+def test_a_report_of_odd_details(
+    row: list[float | None], trained: Callable[[str], TrainResult], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained("vae").folder, run)
+    summary = json.loads((run / "summary.json").read_text())
+    summary["details"]["kl_per_element"] = row
+    (run / "summary.json").write_text(json.dumps(summary))
+    written = write_report(run, output=tmp_path / "page.html")
+    assert written.path.stat().st_size < 3_000_000
+
+
 # Figures by hand
 
 
@@ -247,7 +423,7 @@ def test_image_figures_are_those_of_their_definitions() -> None:
 
     field = compile_text(text=VAE).fields["image"]
     target = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    figures = Reconstructions([Psnr(), Ssim()], field, "image")
+    figures = Reconstructions([Psnr(), Ssim()], field, "image", torch.device("cpu"))
     mse, psnr, ssim = figures(target + 0.1, {"image": target})
     assert mse.item() == pytest.approx(3 * 0.01, rel=1e-5)
     assert psnr.item() == pytest.approx(3 * 20, rel=1e-5)

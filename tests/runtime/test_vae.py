@@ -13,6 +13,7 @@ import pytest
 import torch
 from netwright.compiler.driver import Compilation
 from netwright.compiler.objectives.encoder_decoder import Decoder
+from netwright.compiler.objectives.fields import Field
 from netwright.compiler.objectives.likelihoods import (
     LOGVAR,
     MEAN,
@@ -33,7 +34,12 @@ from netwright.runtime.history import read_history
 from netwright.runtime.numbers import numbers_at
 from netwright.runtime.objectives import vae
 from netwright.runtime.objectives.base import Losses, Objective
-from netwright.runtime.objectives.likelihoods import kl_normal, log_likelihood, log_normal
+from netwright.runtime.objectives.likelihoods import (
+    judge,
+    kl_normal,
+    log_normal,
+    log_standard_normal,
+)
 from netwright.runtime.objectives.registry import bind
 from netwright.runtime.objectives.vae import (
     BETA,
@@ -202,11 +208,12 @@ def test_the_density_of_codes_is_that_of_torch() -> None:
     z, mean, logvar = random(5, 7, 3, 2), random(7, 3, 2, seed=1), random(7, 3, 2, seed=2)
     own = Independent(Normal(mean.double(), spread(logvar)), 2)
     assert_near(log_normal(z, mean, logvar), own.log_prob(z.double()))
-    assert_near(log_normal(z), Independent(Normal(0.0, torch.ones(3, 2).double()), 2).log_prob(z))
+    standard = Independent(Normal(0.0, torch.ones(3, 2).double()), 2)
+    assert_near(log_standard_normal(z), standard.log_prob(z))
 
 
 def likelihood(settings: Likelihood, target: Tensor, **made: Tensor) -> Tensor:
-    return log_likelihood(settings, next(iter(made)))(made, target)
+    return judge(settings, next(iter(made)), Field()).log_likelihood(made, target)
 
 
 def test_bernoulli_is_that_of_torch() -> None:
