@@ -1,4 +1,4 @@
-"""Codes learned by two processes: the same weights, figures and pictures as if there were one."""
+"""Codes learned by two processes: both have the same weights and tell the same figures."""
 
 from __future__ import annotations
 
