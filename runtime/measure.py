@@ -55,7 +55,8 @@ def _part(batches: Batches, size: int, world: World) -> Iterator[Batch]:
 def seeded(device: torch.device, rank: int = 0) -> None:
     """Begin the random numbers of an evaluation, the same ones in each.
 
-    A measurement is thus a function of the weights. Steps of training have seeds of their own.
+    A measurement is thus a function of the weights, the device and the number of processes. Steps
+    of training have seeds of their own.
     """
     seed_generators(derive(0, EVALUATION, 0, rank), device)
 

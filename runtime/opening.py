@@ -20,7 +20,7 @@ from ..compiler.objectives.fields import Field, Normalize, with_classes, with_st
 from ..compiler.objectives.pairs import Pairs
 from ..compiler.objectives.supervised import Supervised
 from ..compiler.suggest import listing
-from .data.dataset import Dataset, open_data
+from .data.dataset import Dataset, open_data, open_source
 from .data.sources import found_classes
 from .runs import RUN, SPEC, check_same_spec, read_run, recorded_classes, recorded_statistics
 
@@ -104,6 +104,20 @@ def read_data(compilation: Compilation, folder: Path) -> Dataset:
     bound = spec.objective and not compilation.has_errors
     rules = objective_of(compilation).label_rules(context_of(compilation)) if bound else {}
     return open_data(spec.data, compilation.fields, spec.dims, folder, rules)
+
+
+def check_other_sources(compilation: Compilation, dataset: Dataset) -> None:
+    """Open what is measured beside the spec's own data, so that no run ends with a missing file.
+
+    Raises: NetwrightError: F601, F602, with what asks for the data.
+    """
+    for asks, source in objective_of(compilation).other_sources().items():
+        try:
+            open_source(source, dataset.fields, compilation.spec.dims, dataset.folder)
+        except NetwrightError as error:
+            note = f"it is the other source that `{asks}` of the objective's metrics asks for"
+            told = (replace(d, notes=(*d.notes, note)) for d in error.diagnostics)
+            raise NetwrightError(*told) from error
 
 
 def _check_classes(compilation: Compilation, folder: Path) -> None:

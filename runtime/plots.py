@@ -68,8 +68,14 @@ def _draw_loss(axis: Any, history: Sequence[Mapping[str, Any]], epochs: list[int
 
 
 def scale_loss(axis: Any) -> None:
-    """A logarithmic scale for losses that fall far, else one that begins at zero."""
-    shown = [y for line in axis.get_lines() for y in line.get_ydata() if y > 0]
+    """A logarithmic scale for losses that fall far, else one that begins at zero.
+
+    Where some are below 0, as those of densities may be, the scale is even and shows all of them.
+    """
+    values = [y for line in axis.get_lines() for y in line.get_ydata() if y is not None]
+    shown = [y for y in values if y > 0]
+    if any(y < 0 for y in values):
+        return
     if shown and max(shown) > WIDE * min(shown):
         axis.set_yscale("log")
     else:

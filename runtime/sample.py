@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ def sample(
 
 def _made(session: Session, count: int, seed: int, conditions: Arrays) -> Arrays:
     """conditions: input -> values along the batch, as many as there are different ones."""
+    count = operator.index(count)
     if not 1 <= count <= MOST:
         raise failure(Code.B802, f"expected `count` from 1 to {MOST:,}, found {count:,}")
     with enough_memory("sampling"):

@@ -81,7 +81,8 @@ ADDED_BY = {
     "predict": "name one of these; in a shell, `netwright predict` takes `--program`",
     "step": "`stream: T` in the spec's objective adds it: train and export again",
     "generate": "the objective `language_model` makes it",
-    "sample": "objectives that learn what data is like make it, such as `vae`",
+    "sample": "objectives that learn what data is like make it, such as `vae`, unless `export` "
+    "leaves it out",
 }
 """Programs that only some bundles have -> where they come from, or what there is instead."""
 

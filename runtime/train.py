@@ -21,7 +21,14 @@ from .initial_weights.initialise import find, initialise
 from .lock import run_lock
 from .memory import enough_memory
 from .observer import Begin, Observer
-from .opening import check_trainable, completed, measured, named, read_data
+from .opening import (
+    check_other_sources,
+    check_trainable,
+    completed,
+    measured,
+    named,
+    read_data,
+)
 from .outcome import How, Outcome, write_outcome
 from .resuming import (
     check_same_data,
@@ -137,6 +144,7 @@ def _data(
     if folder is not None:
         world.lead(lambda: check_same_data(folder, dataset, observer.warn))
         return dataset
+    world.together(lambda: check_other_sources(compilation, dataset))
     for text in advice(compilation, dataset):
         observer.warn(text)
     return dataset

@@ -166,6 +166,10 @@ class Objective(Section):
         """The fields that networks read and that nothing is compared with."""
         raise NotImplementedError
 
+    def other_sources(self) -> dict[str, Source]:
+        """Data that is measured beside the spec's own: what asks for it -> source."""
+        return {}
+
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
         """Settings of `training` that it can't be trained with. It must have passed `check`."""
         yield from ()

@@ -12,18 +12,19 @@ from .sources import SOURCES
 
 
 class CodeMetric(Section):
-    """A figure that people read; nothing is trained on it.
-
-    at_end: it takes so long that it is measured after training and by `evaluate` alone.
-    needs_images: of [C, H, W] with 1 or 3 channels. needs_density: of an objective that says how
-    likely samples are.
-    """
+    """A figure that people read; nothing is trained on it."""
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
+
     at_end: ClassVar[bool] = False
+    """Whether it takes so long that it is measured after training and by `evaluate` alone."""
+
     needs_images: ClassVar[bool] = False
+    """Whether it is of samples [C, H, W] with 1 or 3 channels."""
+
     needs_density: ClassVar[bool] = False
+    """Whether it is of an objective that says how likely samples are."""
 
     @property
     def label(self) -> str:

@@ -14,6 +14,11 @@ class Corruption(Section):
     """A random change of what the encoder reads, in units of the network's input."""
 
     name: ClassVar[str]
+
+
+class Numbered(Corruption):
+    """One that a number alone describes."""
+
     expects: ClassVar[str] = "a number or a map"
     main: ClassVar[str] = "rate"
 
@@ -23,7 +28,7 @@ class Corruption(Section):
         return {cls.main: data} if is_number else super().desugar(data)
 
 
-class GaussianNoise(Corruption):
+class GaussianNoise(Numbered):
     """Add normal noise to every element."""
 
     name: ClassVar[str] = "gaussian"
@@ -33,7 +38,7 @@ class GaussianNoise(Corruption):
     std: Annotated[float, Setting(gt=0), IN_FLOAT32] = Setting(description="Its deviation.")
 
 
-class Masking(Corruption):
+class Masking(Numbered):
     """Set elements to the smallest value. Source: Vincent et al. 2010, section 3.3."""
 
     name: ClassVar[str] = "masking"
@@ -42,7 +47,7 @@ class Masking(Corruption):
     rate: float = Setting(gt=0, lt=1, description="The probability of each element.")
 
 
-class SaltPepper(Corruption):
+class SaltPepper(Numbered):
     """Set elements to the smallest or the largest value, each as often as the other."""
 
     name: ClassVar[str] = "salt_pepper"

@@ -15,7 +15,7 @@ from ..ops.likelihood import MeanSquare
 from ..source import Key
 from .base import Context, Labels, Objective
 from .binding import field_name
-from .code_metrics import CODE_METRICS, CodeMetric
+from .code_metrics import CODE_METRICS, Auroc, CodeMetric
 from .encoder_decoder_checks import CODE, EncoderDecoderChecks
 from .fields import Field
 from .id_room import with_room
@@ -23,6 +23,7 @@ from .likelihoods import SAME_SIZE
 from .network_use import NetworkUse
 from .program import ProgramBuilder, fresh
 from .section import OneKey
+from .source import Source
 
 ENDS, FRACTION = ("start", "end"), "fraction"
 """What inputs of `interpolate` begin with, and the one that says how far to go."""
@@ -197,6 +198,9 @@ class EncoderDecoder(Objective):
         rules = with_room({}, self.encoder_graph(graphs), self.encoder_fields(graphs))
         rules = with_room(rules, self.decoder_graph(graphs), self.decoder_sources(graphs))
         return {name: rule for name, rule in rules.items() if name != CODE}
+
+    def other_sources(self) -> dict[str, Source]:
+        return {m.label: m.source for m in self.metrics if isinstance(m, Auroc)}
 
     def figures(self) -> dict[str, bool]:
         always = {m.label: m.higher_is_better for m in self.metrics if not m.at_end}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field as Setting
 
+from ..diagnostics import Code
 from ..ir.graph import Graph, Operator
 from ..ir.shapes import TensorType
 from ..ops.latent import DrawLatent, KlNormal
@@ -17,9 +18,11 @@ from .encoder_decoder import EncoderDecoder
 from .fields import Field
 from .likelihoods import LIKELIHOODS, LOGVAR, MEAN, Likelihood
 from .numbers import IN_FLOAT32, Range
+from .problem import Problem
 from .program import ProgramBuilder
 from .schedules import Schedule
 from .section import OneKey, Section
+from .training import Training
 from .vae_checks import check_target, check_vae
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ class Capacity(Section):
     """
 
     title: ClassVar[str] = "`capacity`"
+    expects: ClassVar[str] = "a number or a map"
 
     nats: Annotated[Schedule, Range(ge=0)] = Setting(
         description="Where the KL divergence is held; a schedule lets it grow from 0."
@@ -64,6 +68,11 @@ class Capacity(Section):
     weight: Annotated[float, Setting(gt=0), IN_FLOAT32] = Setting(
         default=1000.0, description="How much a nat away from it counts."
     )
+
+    @classmethod
+    def desugar(cls, data: Any) -> Any:
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        return {"nats": data} if is_number else super().desugar(data)
 
 
 class Vae(EncoderDecoder):
@@ -169,8 +178,8 @@ class Vae(EncoderDecoder):
         return {**super().networks(), **({"density": self.density} if self.density else {})}
 
     def figures(self) -> dict[str, bool]:
-        own = {"elbo": True, "reconstruction": False, "kl": False, "active_units": True}
-        return {**own, **super().figures()}
+        # Its terms alone say nothing of a model: the KL divergence is least where it has collapsed.
+        return {"elbo": True, "active_units": True, **super().figures()}
 
     def check_rest(
         self,
@@ -179,6 +188,25 @@ class Vae(EncoderDecoder):
         decoded: Mapping[str, TensorType],
     ) -> None:
         check_vae(self, checks, encoded, decoded)
+
+    def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
+        moving = self.beta if self.capacity is None else self.capacity.nats
+        if moving.is_constant:
+            return
+        stopping = training.early_stopping
+        followed = {
+            ("checkpoint", "best"): training.checkpoint.best,
+            ("early_stopping",): stopping.figure if stopping else None,
+        }
+        for path, figure in followed.items():
+            if figure == "loss":
+                yield Problem(
+                    Code.O502,
+                    f"`{path[-1]}` expects a figure that means the same all the time, found "
+                    f"`loss`, which moves with `{'beta' if self.capacity is None else 'capacity'}`",
+                    path,
+                    help="follow `elbo`",
+                )
 
     # Programs
 

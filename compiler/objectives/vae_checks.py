@@ -9,7 +9,7 @@ from ..diagnostics import Code
 from ..ir.shapes import TensorType
 from ..suggest import did_you_mean
 from .density import check_density
-from .likelihoods import LOGVAR, MEAN
+from .likelihoods import LOGVAR, MEAN, Gaussian
 from .problem import Problem
 
 if TYPE_CHECKING:
@@ -30,7 +30,12 @@ def check_vae(
     _check_code(settings, checks, encoded)
     _check_variance(settings, checks, decoded)
     _check_density(settings, checks, encoded[MEAN])
-    for problem in (*_of_bound(settings), *_of_divergence(settings), *_of_terms(settings, checks)):
+    for problem in (
+        *_of_likelihood(settings),
+        *_of_bound(settings),
+        *_of_divergence(settings),
+        *_of_terms(settings, checks),
+    ):
         checks.excluded(problem)
 
 
@@ -103,6 +108,15 @@ def _of_bound(settings: Vae) -> Iterator[Problem]:
         message = f"{needs} expects 2 `samples` or more, found {settings.samples}"
         step = "add `samples: 5`; with one code it is the ELBO"
         yield Problem(Code.O502, message, ("bound",), help=step)
+
+
+def _of_likelihood(settings: Vae) -> Iterator[Problem]:
+    likelihood = settings.likelihood
+    learns = isinstance(likelihood, Gaussian) and likelihood.learned
+    if learns and "variance" in likelihood.model_fields_set:
+        message = "`variance` and `learned` exclude each other, found both"
+        path = ("likelihood", likelihood.name, "variance")
+        yield Problem(Code.O502, message, path, help="remove one of them")
 
 
 def _of_divergence(settings: Vae) -> Iterator[Problem]:

@@ -74,7 +74,8 @@ class CodePictures:
 
     def _samples(self, batch: Batch) -> Images:
         """New samples; conditions are those of real ones, in their order."""
-        drawn = self._objective.drawn_for("sample", DRAWN, torch.Generator().manual_seed(SEED))
+        generator = torch.Generator().manual_seed(SEED)
+        drawn = self._objective.drawn_for("sample", DRAWN, generator, batch)
         many = -(-DRAWN // batch.size)
         given = {n: x.repeat(many, *[1] * (x.ndim - 1))[:DRAWN] for n, x in batch.raw.items()}
         found = self._objective.run("sample", {**given, **drawn})

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...compiler.diagnostics import Code, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.autoencoder import Autoencoder
 from ...compiler.objectives.density import NOISE
@@ -20,6 +21,7 @@ from ...compiler.objectives.likelihoods import LOGVAR, MEAN
 from ...compiler.objectives.source import Source
 from ...compiler.objectives.vae import Vae
 from ...compiler.objectives.vq_vae import COMMITMENT, INDICES, QUANTIZED, VqVae
+from ...compiler.suggest import listing
 from ..codes.closing import closing_figures
 from ..codes.meter import MADE, CodeMeter, Reconstructions, VaeMeter, VqVaeMeter
 from ..data.batches import Batch, Batches
@@ -148,7 +150,11 @@ class CodedAutoencoder(Coded):
         (code,) = self.run("encode", raw).values()
         weight = self._settings.sparsity.weight.at(self._step)
         penalty = sparsity(self._settings.sparsity, code)
-        return {MADE: made}, {"loss": loss + weight * penalty, "error": loss, SPARSITY: penalty}
+        return {MADE: made}, {
+            "loss": loss + weight * penalty,
+            "reconstruction": loss,
+            SPARSITY: penalty,
+        }
 
 
 class CodedVqVae(Coded):
@@ -194,6 +200,7 @@ def figures(
     """What training measures, over one part of the data."""
     settings = objective_of(compilation)
     assert isinstance(settings, EncoderDecoder)
+    _check_programs(bundle)
     coded = CODED[settings.name](settings, compilation, bundle)
     meter, size = coded.meter(), 2 * compilation.spec.training.batch
     judged = _batches(dataset.parts[part], dataset.fields)
@@ -210,6 +217,20 @@ def figures(
     seeded(CPU)
     closing = closing_figures(settings.metrics, coded, Parts(judged, train, size, other))
     return {**meter.compute(coded.numbers), **closing}
+
+
+MEASURED = ("encode", "reconstruct", "score")
+"""The programs that figures are made of."""
+
+
+def _check_programs(bundle: Bundle) -> None:
+    if missing := [name for name in MEASURED if name not in bundle.programs]:
+        raise failure(
+            Code.B802,
+            f"expected a bundle with the programs {listing(MEASURED)}, by which codes are "
+            f"measured, found one without {listing(missing)}",
+            help="add them to `programs` of `export`, or evaluate the run instead",
+        )
 
 
 def _batches(columns: Columns, fields: Mapping[str, Field]) -> Batches:

@@ -76,7 +76,11 @@ class Autoencoder(EncoderDecoder):
         if self._settings.sparsity is None:
             return {"loss": loss}
         penalty = sparsity(self._settings.sparsity, outputs[CODE].float())
-        return {"loss": loss + numbers[SPARSITY] * penalty, "error": loss, SPARSITY: penalty}
+        return {
+            "loss": loss + numbers[SPARSITY] * penalty,
+            "reconstruction": loss,
+            SPARSITY: penalty,
+        }
 
 
 def sparsity(settings: Sparsity, code: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...compiler.driver import Compilation
-from ...compiler.ir.dims import evaluate
+from ...compiler.ir.dims import evaluate, symbol_of
 from ...compiler.objectives.encoder_decoder import EncoderDecoder as Settings
 from ...compiler.objectives.encoder_decoder_checks import CODE
 from ...compiler.objectives.fields import Field
@@ -57,7 +57,7 @@ class EncoderDecoder(Objective):
         self._code, self._made = settings.code_output(encoder), settings.made_output(decoder)
         self.target = settings.target
         self.field = compilation.fields[settings.target]
-        self.fields = compilation.fields
+        self.fields, self._code_type = compilation.fields, settings.code_type(graphs)
         self.programs = compilation.programs
         self._built = {
             name: build_program(compilation.source, name, networks) for name in self.programs
@@ -106,15 +106,26 @@ class EncoderDecoder(Objective):
         made = self._built[program](*[raw[value.name] for value in graph.inputs])
         return by_name(made, graph.outputs)
 
-    def drawn_for(self, program: str, rows: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """The random inputs of a program, for so many samples."""
-        found = {}
+    def drawn_for(
+        self, program: str, rows: int, generator: torch.Generator, like: Batch
+    ) -> dict[str, Tensor]:
+        """The random inputs of a program, for so many samples.
+
+        like: a batch, whose code says how large one is where the decoder leaves that open.
+        """
+        found, sizes = {}, {**self._open_sizes(like), "B": rows}
         for value in self.programs[program].inputs:
             if distribution := self._base.noise_inputs(program).get(value.name):
-                shape = [evaluate(size, {"B": rows}) for size in value.type.shape]
+                shape = [evaluate(size, sizes) for size in value.type.shape]
                 draw = torch.randn if distribution == "normal" else torch.rand
                 found[value.name] = draw(shape, generator=generator).to(self._device)
         return found
+
+    def _open_sizes(self, like: Batch) -> dict[str, int]:
+        """What the symbolic sizes of the decoder's code are for a batch."""
+        code = self.code_of(like)
+        pairs = zip(self._code_type.shape, code.shape, strict=True)
+        return {str(symbol): size for dim, size in pairs if (symbol := symbol_of(dim))}
 
     def spoilt(self, batch: Batch, count: int) -> dict[str, Tensor] | None:
         """The first samples of a batch, spoilt, as data would hold them; None where none are."""

@@ -61,7 +61,9 @@ DETAILS = {
 def codes(subject: Subject, compilation: Compilation) -> Pieces:
     """Pictures that were made while training, and charts of what elements of the code carry."""
     yield from _pictures(subject, compilation)
-    yield _carried(subject)
+    objective = compilation.spec.objective
+    if objective and objective.name in ("vae", "vq_vae"):  # others have no distribution of codes
+        yield _carried(subject)
 
 
 def _pictures(subject: Subject, compilation: Compilation) -> Iterator[Piece]:
@@ -113,7 +115,7 @@ def _carried(subject: Subject) -> Piece:
     rows = {name: _sound(row) for name, row in details.items() if name in DETAILS}
     charts = [_chart(name, row) for name, row in rows.items() if row]
     if not charts:
-        return LeftOut(title, "only a finished run with a distribution of codes measures it")
+        return LeftOut(title, "only a finished run measures it")
     return Section(title, element("div", *charts, class_="charts"), _note(details))
 
 

@@ -241,8 +241,8 @@ def test_the_weight_of_the_penalty_follows_its_schedule() -> None:
         outputs = objective.outputs(batch)
         for step, weight in ((0, 0.0), (5, 1.5), (50, 3.0)):
             found = objective.losses(outputs, batch, numbers_at(objective.schedules, step))
-            assert found.keys() == {"loss", "error", "sparsity"}
-            expected = found["error"] + weight * found["sparsity"]
+            assert found.keys() == {"loss", "reconstruction", "sparsity"}
+            expected = found["reconstruction"] + weight * found["sparsity"]
             assert float(found["loss"]) == pytest.approx(float(expected), rel=1e-6)
             assert float(found["sparsity"]) == pytest.approx(float(outputs[CODE].abs().mean()))
 

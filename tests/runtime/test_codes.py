@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.driver import Compilation
 from netwright.runtime.codes.closing import auroc, probe_accuracy
 from netwright.runtime.codes.drawing import EDGE, GAP, draw_grid, draw_points
@@ -21,6 +22,7 @@ from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.gallery import newest_pictures
 from netwright.runtime.history import read_history
+from netwright.runtime.plots import new_figure, scale_loss
 from netwright.runtime.report.write import write_report
 from netwright.runtime.train import TrainResult, train
 from PIL import Image
@@ -351,7 +353,6 @@ def test_the_loss_of_a_part_is_that_of_the_whole(extra: str) -> None:
 
 
 def test_a_mixture_that_cannot_be_fitted_is_told() -> None:
-    from netwright.compiler.diagnostics import NetwrightError
     from netwright.runtime.codes.fitting import fit_mixture
 
     with pytest.raises(NetwrightError, match="can be fitted"):
@@ -413,6 +414,69 @@ def test_a_report_of_odd_details(
     (run / "summary.json").write_text(json.dumps(summary))
     written = write_report(run, output=tmp_path / "page.html")
     assert written.path.stat().st_size < 3_000_000
+
+
+# What a new user found
+
+
+def test_another_source_that_is_missing_is_told_before_training(tmp_path: Path) -> None:
+    metrics = "metrics: [{auroc: {source: {npz: {path: nowhere.npz}}}}]"
+    text = AUTOENCODER.replace("metrics: [psnr, {probe: label}]", metrics)
+    with pytest.raises(NetwrightError) as caught:
+        train(compile_text(text=text), output=tmp_path / "run", device="cpu")
+    (found,) = caught.value.diagnostics
+    assert found.code is Code.F602
+    assert "`auroc`" in found.notes[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bundle_that_lacks_programs_is_not_measured(tmp_path: Path) -> None:
+    compilation = compile_text(text=VAE + "export: {programs: [sample, encode]}\n")
+    result = train(compilation, output=tmp_path / "other", device="cpu")
+    bundle = export_run(result.folder).folder
+    with pytest.raises(NetwrightError, match="found one without `reconstruct`, `score`"):
+        evaluate(bundle)
+
+
+OPEN = """\
+spec: v1
+name: open_vae
+dims: {H: {min: 4}, W: {min: 4}}
+data: {source: digits}
+networks:
+  encoder:
+    inputs: {image: {shape: [B, 1, H, W]}}
+    layers:
+      - {id: mean, conv2d: {channels: 2, kernel: 3}}
+      - {id: logvar, from: image, conv2d: {channels: 2, kernel: 3}}
+    outputs: {mean: mean, logvar: logvar}
+  decoder:
+    inputs: {z: {shape: [B, 2, H, W]}}
+    layers: [{conv2d: {channels: 1, kernel: 3}}]
+    outputs: logits
+objective:
+  vae: {encoder: encoder, decoder: decoder, target: image, likelihood: bernoulli}
+training: {seed: 1, batch: 64, epochs: 1}
+"""
+
+
+def test_codes_of_open_sizes_are_drawn(tmp_path: Path) -> None:
+    """The data says how large images are, and the noise of pictures with them."""
+    result = train(compile_text(text=OPEN), output=tmp_path / "run", device="cpu")
+    _, files = newest_pictures(result.folder) or (0, {})
+    assert "samples" in files
+    assert export_run(result.folder).manifest.parity["largest"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"), [([3.0, 1.0, -2.0], "linear"), ([90.0, 3.0, 1.0], "log")]
+)
+def test_curves_show_losses_below_zero(losses: list[float], scale: str) -> None:
+    _, axis = new_figure(4, 3)
+    axis.plot([1, 2, 3], losses)
+    scale_loss(axis)
+    assert axis.get_yscale() == scale
+    assert axis.get_ylim()[0] <= min(losses)
 
 
 # Figures by hand
