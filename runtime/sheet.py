@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..compiler.diagnostics import Code, failure
 from .bundle import Port
-from .codes.drawing import draw_grid
+from .drawing import draw_grid
 from .memory import enough_memory
 
 CHANNELS = (1, 3)

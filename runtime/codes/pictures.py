@@ -13,7 +13,7 @@ from torch import Tensor
 from ...compiler.objectives.encoder_decoder import ENDS, FRACTION, coloring_field
 from ...compiler.objectives.fields import Field
 from ..data.batches import Batch, Batches
-from .drawing import Images, draw_grid, draw_points
+from ..drawing import Images, draw_grid, draw_points
 
 if TYPE_CHECKING:
     from ..objectives.encoder_decoder import EncoderDecoder

@@ -15,9 +15,9 @@ import torch
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.driver import Compilation
 from netwright.runtime.codes.closing import auroc, probe_accuracy
-from netwright.runtime.codes.drawing import EDGE, GAP, draw_grid, draw_points
 from netwright.runtime.codes.meter import Reconstructions
 from netwright.runtime.codes.pictures import on_plane
+from netwright.runtime.drawing import EDGE, GAP, draw_grid, draw_points
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.gallery import newest_pictures

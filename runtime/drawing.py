@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plots import FAINT, GRID, INK, new_figure
+from .plots import FAINT, GRID, INK, new_figure
 
 Images = NDArray[np.floating[Any]]
 """[N, C, H, W] of numbers from 0 to 1; C is 1 for grey ones, 3 for coloured ones."""
