@@ -105,7 +105,8 @@ def test_what_can_run_in_chunks_gives_what_the_whole_gives(graph: Graph) -> None
         whole = module(torch.from_numpy(x)).numpy()
         shaken = module(torch.from_numpy(np.nextafter(x, np.float32(-np.inf)))).numpy()
     assume(np.isfinite(whole).all())
-    allowed = 1e-5 * max(1e-3, np.abs(whole).max()) + 20 * np.abs(whole - shaken).max()
+    # Behind `rescale` numbers near 127.5 have steps of 8e-6, which a normalization brings to light.
+    allowed = 2e-5 * max(1e-3, np.abs(whole).max()) + 20 * np.abs(whole - shaken).max()
     for step in (chunks.in_torch, chunks.in_onnx):
         found = chunks.run(step, {"x": x}, sizes)["y"]
         assert found.shape == whole.shape
