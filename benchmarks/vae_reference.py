@@ -163,15 +163,11 @@ class _Losses(Observer):
 
 
 def joined(run: Path, step: int) -> list[Tensor]:
-    """The weights of a run as the module by hand has them: mean and logvar are one layer there."""
+    """The weights of a run in the order of the module by hand."""
     stored = load_weights(run, step)
     encoder, decoder = stored["encoder"], stored["decoder"]
-    kinds = ("weight", "bias")
-    return [
-        *(encoder[f"linear_0.{kind}"] for kind in kinds),
-        *(torch.cat([encoder[f"mean.{kind}"], encoder[f"logvar.{kind}"]]) for kind in kinds),
-        *(decoder[f"linear_{index}.{kind}"] for index in (0, 1) for kind in kinds),
-    ]
+    names = [f"linear_{index}.{kind}" for index in (0, 1) for kind in ("weight", "bias")]
+    return [network[name] for network in (encoder, decoder) for name in names]
 
 
 def check(folder: Path) -> None:

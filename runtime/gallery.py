@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .data.batches import Batches
     from .objectives.base import Objective
 
+MOST = 10
+"""About how many times a run draws: it takes as long as a hundred steps of a small network."""
+
 STEP = re.compile(r"[0-9]{8,}\Z")
 
 
@@ -22,10 +25,17 @@ class Gallery:
     """Takes the pictures of one run; an objective without any leaves no folder.
 
     shown: the samples that they begin with.
+    measurements: how often the run measures; of many, some at even distances have pictures.
     """
 
-    def __init__(self, run: Path, objective: Objective, shown: Batches) -> None:
+    def __init__(self, run: Path, objective: Objective, shown: Batches, measurements: int) -> None:
         self._folder, self._objective, self._shown = run / PICTURES, objective, shown
+        self._measurements = measurements
+
+    def is_due(self, measurement: int) -> bool:
+        """Whether the measurement of this number, from 1, has pictures; the last one has."""
+        shares = [MOST * number // self._measurements for number in (measurement - 1, measurement)]
+        return self._measurements <= MOST or shares[0] != shares[1]
 
     def take(self, step: int, weights: AbstractContextManager[None]) -> None:
         """Let the networks make pictures, and write them into a folder of the step.

@@ -50,7 +50,9 @@ class Trainer:
         self._history = History(job.folder)
         self._gradients = GradientLog(job.folder, self.total)
         self._samples = Samples(job.folder, job.objective)
-        self._gallery = Gallery(job.folder, job.objective, job.validation or job.train)
+        measurements = -(-self.total // self._interval)
+        shown = job.validation or job.train
+        self._gallery = Gallery(job.folder, job.objective, shown, measurements)
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._saved: int | None = None
         self._signal: int | None = None
@@ -189,7 +191,8 @@ class Trainer:
     def _show(self, *, measures: bool) -> None:
         """Let the networks make samples as often as validation samples are measured."""
         if measures:
-            self._gallery.take(self.state.step, self.stepper.averaged())
+            if self.state.ended or self._gallery.is_due(-(-self.state.step // self._interval)):
+                self._gallery.take(self.state.step, self.stepper.averaged())
             for text in self._samples.take(self.state.step, self.stepper.averaged()):
                 self.observer.tell(text)
 

@@ -45,6 +45,10 @@ class Judge:
         """log p of samples [B, ...]: [B], summed over a sample's elements."""
         raise NotImplementedError
 
+    def mean_cost(self, made: Made, target: Tensor) -> Tensor:
+        """-log p, averaged over the samples: a number."""
+        return -self.log_likelihood(made, target).mean()
+
     def expected(self, made: Made) -> Tensor:
         """The mean of each element, as networks see data."""
         raise NotImplementedError
@@ -57,6 +61,12 @@ class BernoulliJudge(Judge):
         logits = made[self._output].float()
         costs = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
         return -costs.flatten(1).sum(1)
+
+    def mean_cost(self, made: Made, target: Tensor) -> Tensor:
+        # One sum of everything is a tenth faster than sums of samples and their mean.
+        logits = made[self._output].float()
+        costs = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="sum")
+        return costs / len(target)
 
     def expected(self, made: Made) -> Tensor:
         return made[self._output].float().sigmoid()

@@ -42,13 +42,21 @@ class Bound:
     def __call__(self, outputs: Mapping[str, Tensor], numbers: Numbers) -> Losses:
         """`loss`, and the terms of the ELBO in nats: means over the batch."""
         mean, logvar, log_p = (outputs[name].float() for name in (MEAN, LOGVAR, LOG_P))
+        if self._settings.bound == "elbo":
+            return self.of_cost(-log_p.mean(), mean, logvar, numbers)
+        loss = -importance_bound(outputs[CODES], mean, logvar, log_p).mean()
+        terms = {"reconstruction": -log_p.mean(), "kl": _divergence(mean, logvar)}
+        return {"loss": self._scaled(loss), **terms}
+
+    def of_cost(self, cost: Tensor, mean: Tensor, logvar: Tensor, numbers: Numbers) -> Losses:
+        """The losses of the ELBO. cost: -log p of the samples, on average."""
         kl = kl_normal(mean, logvar).flatten(1)
-        terms = {"reconstruction": -log_p.mean(), "kl": kl.sum(1).mean()}
-        if self._settings.bound == "iwae":
-            loss = -importance_bound(outputs[CODES], mean, logvar, log_p).mean()
-        else:
-            loss = terms["reconstruction"] + self._penalty(kl, terms["kl"], numbers)
-        return {"loss": loss * self._scale if self._scale != 1 else loss, **terms}
+        whole = kl.sum(1).mean()
+        loss = cost + self._penalty(kl, whole, numbers)
+        return {"loss": self._scaled(loss), "reconstruction": cost, "kl": whole}
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        return loss if self._scale == 1 else loss * self._scale
 
     def of_means(self, reconstruction: float, kl: Tensor, numbers: Numbers) -> float | None:
         """The loss of a whole part of the data; None of `iwae`, which is no function of these.
@@ -68,6 +76,11 @@ class Bound:
         if settings.free_bits:
             whole = kl.mean(0).clamp(min=settings.free_bits).sum()
         return whole if isinstance(beta, float) and beta == 1 else beta * whole
+
+
+def _divergence(mean: Tensor, logvar: Tensor) -> Tensor:
+    """The KL divergence of codes from the prior, averaged over the samples: a number."""
+    return kl_normal(mean, logvar).flatten(1).sum(1).mean()
 
 
 def importance_bound(z: Tensor, mean: Tensor, logvar: Tensor, log_p: Tensor) -> Tensor:
@@ -116,23 +129,33 @@ class Vae(EncoderDecoder):
         fit_mixture(self._density, torch.cat(codes).numpy())
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
-        return self.bound(self.drawn(batch, self._settings.samples), numbers)
+        if self._settings.bound == "iwae":
+            return self.bound(self.drawn(batch, self._settings.samples), numbers)
+        mean, logvar, z = self._codes(batch, self._settings.samples)
+        cost = self._judge.mean_cost(*self._compared(z, batch))
+        return self.bound.of_cost(cost, mean, logvar, numbers)
 
     def drawn(self, batch: Batch, count: int) -> dict[str, Tensor]:
         """Codes of the samples, so many of each, and how likely the samples are given them."""
-        encoded = self.encoded(batch.values)
-        mean, logvar = encoded[MEAN].float(), encoded[LOGVAR].float()
-        noise = torch.randn((count, *mean.shape), device=mean.device)
-        z = mean + (0.5 * logvar).exp() * noise
-        log_p = self.log_likelihood(z, batch)
-        return {MEAN: mean, LOGVAR: logvar, CODES: z, LOG_P: log_p}
+        mean, logvar, z = self._codes(batch, count)
+        return {MEAN: mean, LOGVAR: logvar, CODES: z, LOG_P: self.log_likelihood(z, batch)}
 
     def log_likelihood(self, z: Tensor, batch: Batch) -> Tensor:
         """log p(x | z) of codes [S, B, ...]: [S, B]."""
+        return self._judge.log_likelihood(*self._compared(z, batch)).view(z.shape[:2])
+
+    def _codes(self, batch: Batch, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The distribution of each sample's code, and so many draws of it [S, B, ...]."""
+        encoded = self.encoded(batch.values)
+        mean, logvar = encoded[MEAN].float(), encoded[LOGVAR].float()
+        noise = torch.randn((count, *mean.shape), device=mean.device)
+        return mean, logvar, mean + (0.5 * logvar).exp() * noise
+
+    def _compared(self, z: Tensor, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """What the decoder gives for codes [S, B, ...], and the samples that it should be."""
         target = batch.values[self.target]
         made = self.decoded(z.flatten(0, 1), batch.values)
-        wanted = target if len(z) == 1 else target.repeat(len(z), *[1] * (target.ndim - 1))
-        return self._judge.log_likelihood(made, wanted).view(z.shape[:2])
+        return made, target if len(z) == 1 else target.repeat(len(z), *[1] * (target.ndim - 1))
 
     def expected(self, decoded: Mapping[str, Tensor]) -> Tensor:
         return self._judge.expected(decoded)

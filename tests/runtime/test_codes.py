@@ -20,7 +20,7 @@ from netwright.runtime.codes.pictures import on_plane
 from netwright.runtime.drawing import EDGE, GAP, draw_grid, draw_points
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
-from netwright.runtime.gallery import newest_pictures
+from netwright.runtime.gallery import Gallery, newest_pictures
 from netwright.runtime.history import read_history
 from netwright.runtime.plots import new_figure, scale_loss
 from netwright.runtime.report.write import write_report
@@ -257,6 +257,14 @@ def test_a_resumed_run_draws_the_same_pictures(
     files = {p.relative_to(whole): p.read_bytes() for p in (whole / "pictures").rglob("*.png")}
     again = (tmp_path / "run" / "pictures").rglob("*.png")
     assert {p.relative_to(tmp_path / "run"): p.read_bytes() for p in again} == files
+
+
+@pytest.mark.parametrize("measurements", [1, 3, 10, 11, 57, 1000])
+def test_about_ten_measurements_have_pictures(measurements: int, tmp_path: Path) -> None:
+    gallery = Gallery(tmp_path, None, None, measurements)  # type: ignore[arg-type]
+    due = [number for number in range(1, measurements + 1) if gallery.is_due(number)]
+    assert len(due) == min(10, measurements)
+    assert due[-1] == measurements
 
 
 # What a review found
