@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field as Setting
 
@@ -12,8 +12,8 @@ from ..ir.graph import Graph
 from ..ir.shapes import TensorType
 from .base import Context
 from .code_metric_checks import has_ends
+from .compared_decoder import ComparedDecoder
 from .corruptions import CORRUPTIONS, Corruption, GaussianNoise
-from .encoder_decoder import EncoderDecoder
 from .endings import last_change
 from .numbers import IN_FLOAT32, Range
 from .problem import Problem
@@ -61,7 +61,7 @@ class KlSparsity(Sparsity):
 SPARSITIES: dict[str, type[Sparsity]] = {cls.name: cls for cls in (L1Sparsity, KlSparsity)}
 
 
-class Autoencoder(EncoderDecoder):
+class Autoencoder(ComparedDecoder):
     """Make the difference between a sample and what the decoder makes of its code small.
 
     The encoder gives the code as its one output. With `noise` it reads a spoilt sample and the
@@ -85,27 +85,13 @@ class Autoencoder(EncoderDecoder):
     program_names: ClassVar[tuple[str, ...]] = (
         "encode", "decode", "reconstruct", "interpolate", "score",
     )  # fmt: skip
-    instead: ClassVar[str] = "`loss: mse`"
 
-    loss: Literal["mse", "l1", "bce_logits"] = Setting(
-        default="mse",
-        description="What is made small, a mean over the elements: the squared difference, the "
-        "absolute one, or the binary cross-entropy of scores, for targets in [0, 1].",
-    )
     noise: Annotated[Corruption, OneKey(CORRUPTIONS, "noise")] | None = Setting(
         default=None, description="How what the encoder reads is spoilt."
     )
     sparsity: Annotated[Sparsity, OneKey(SPARSITIES, "sparsity")] | None = Setting(
         default=None, description="A penalty on the code."
     )
-
-    @property
-    def gives_logits(self) -> bool:
-        return self.loss == "bce_logits"
-
-    @property
-    def judged_by(self) -> str:
-        return f"the loss `{self.loss}`"
 
     @property
     def is_regularised(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..diagnostics import Label
+from ..ir.dims import Dim
 from ..ir.graph import Graph
 from ..ir.proofs import equal
 from ..ir.shapes import SPEC_DTYPES, DType, TensorType
@@ -293,5 +294,5 @@ def _maps_elsewhere(field: Field) -> bool:
     return field.binarize is not None and interval not in ((0.0, 1.0), ANYTHING)
 
 
-def _same(one: object, other: object) -> bool:
-    return equal(one, other) is True  # type: ignore[arg-type]
+def _same(one: Dim, other: Dim) -> bool:
+    return equal(one, other) is True

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from pydantic import Field as Setting
+from typing import TYPE_CHECKING, ClassVar
 
 from ..ir.graph import Graph, Node, Parameter, TensorRef, Value
 from ..ir.shapes import TensorType
 from ..ops.vector_quantize import CodebookLookup, VectorQuantize
 from .base import Context
-from .encoder_decoder import EncoderDecoder
+from .compared_decoder import ComparedDecoder
 from .fields import Field
 from .program import ProgramBuilder
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 QUANTIZED, INDICES, COMMITMENT = "quantized", "indices", "commitment"
 
 
-class VqVae(EncoderDecoder):
+class VqVae(ComparedDecoder):
     """Make the difference between a sample and what the decoder makes of its quantized code small.
 
     The encoder ends with `vector_quantize` and gives its ports `quantized`, `indices` and
@@ -43,21 +41,6 @@ class VqVae(EncoderDecoder):
     title: ClassVar[str] = "the objective `vq_vae`"
     program_names: ClassVar[tuple[str, ...]] = ("encode", "decode", "reconstruct", "score")
     interpolates: ClassVar[bool] = False
-    instead: ClassVar[str] = "`loss: mse`"
-
-    loss: Literal["mse", "l1", "bce_logits"] = Setting(
-        default="mse",
-        description="What is made small, a mean over the elements: the squared difference, the "
-        "absolute one, or the binary cross-entropy of scores, for targets in [0, 1].",
-    )
-
-    @property
-    def gives_logits(self) -> bool:
-        return self.loss == "bce_logits"
-
-    @property
-    def judged_by(self) -> str:
-        return f"the loss `{self.loss}`"
 
     @property
     def encoder_outputs(self) -> tuple[str, ...]:

@@ -101,5 +101,20 @@ def number_for(op: str, x: TensorType, value: float) -> float | int:
     )
 
 
+def need_elements(op: str, x: TensorType) -> None:
+    """Raises: Refusal: D401: samples are single numbers."""
+    if x.rank < 2:
+        raise Refusal(
+            Code.D401, f"`{op}` needs an axis besides the batch, found {x}", label="this has none"
+        )
+
+
+def need_alike(op: str, first: TensorType, *others: TensorType) -> None:
+    """Raises: Refusal: D402: inputs have other shapes than the first."""
+    for other in others:
+        if other.shape != first.shape:
+            raise Refusal(Code.D402, f"`{op}` needs equal shapes, found {first} and {other}")
+
+
 def _axes_text(rank: int) -> str:
     return f"this has {rank} {'axis' if rank == 1 else 'axes'}"

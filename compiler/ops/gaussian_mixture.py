@@ -24,8 +24,7 @@ from .base import (
     attribute,
     register,
 )
-from .checks import need_float
-from .latent import need_elements
+from .checks import need_elements, need_float
 from .linear import static_size
 
 WEIGHTS, MEANS, FACTORS = "weights", "means", "factors"

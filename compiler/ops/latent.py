@@ -11,13 +11,12 @@ from .base import (
     Helper,
     Op,
     Port,
-    Refusal,
     Reject,
     Torch,
     attribute,
     internal,
 )
-from .checks import need_float
+from .checks import need_alike, need_elements, need_float
 
 NEARLY_PARALLEL = 0.9995
 """From this cosine on, an arc and its chord are the same to float32, and the arc divides by 0."""
@@ -219,18 +218,3 @@ class KlNormal(Op):
 def summed(e: Emitter, terms: Handle) -> Handle:
     """The sum over all elements of each sample: f32[B]."""
     return e.op("ReduceSum", e.op("Flatten", terms, axis=1), e.ints([1]), keepdims=0)
-
-
-def need_elements(op: str, x: TensorType) -> None:
-    """Raises: Refusal: D401: samples are single numbers."""
-    if x.rank < 2:
-        raise Refusal(
-            Code.D401, f"`{op}` needs an axis besides the batch, found {x}", label="this has none"
-        )
-
-
-def need_alike(op: str, first: TensorType, *others: TensorType) -> None:
-    """Raises: Refusal: D402: inputs have other shapes than the first."""
-    for other in others:
-        if other.shape != first.shape:
-            raise Refusal(Code.D402, f"`{op}` needs equal shapes, found {first} and {other}")

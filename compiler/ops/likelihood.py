@@ -20,8 +20,8 @@ from .base import (
     attribute,
     internal,
 )
-from .checks import need_float
-from .latent import need_alike, need_elements, summed
+from .checks import need_alike, need_elements, need_float
+from .latent import summed
 
 LOG_2PI = math.log(2 * math.pi)
 

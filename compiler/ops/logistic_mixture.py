@@ -26,8 +26,8 @@ from .base import (
     attribute,
     internal,
 )
-from .checks import need_float
-from .latent import need_elements, summed
+from .checks import need_elements, need_float
+from .latent import summed
 from .linear import static_size
 
 PARTS = 3
