@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ..ir.graph import Node
 from ..source import Span
 from .torch_forms import Borrowed, Item, below, last_id
-from .torch_names import local_name, prose
+from .torch_names import file_title, local_name
 from .torch_parts import Copy, Frame, Layer, Make, Step, Tensor, hole, number_hole
 from .torch_plan import Plan
 from .torch_ties import has_function, tied_call
@@ -174,7 +174,7 @@ class LayerBuilder:
         if span is None:
             return ""
         here = span.file.name == place.frame.file
-        return f"line {span.line}" if here else f"{prose(span.file.name, 40)}, line {span.line}"
+        return f"line {span.line}" if here else f"{file_title(span.file.name)}, line {span.line}"
 
 
 def _text(plan: Plan, base: str, wanted: Borrowed, start: str = "self") -> str:

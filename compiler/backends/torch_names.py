@@ -155,3 +155,9 @@ def prose(text: str, limit: int = 90) -> str:
     line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
     line = line.replace("\\", "/").replace('"', "'")
     return line if len(line) <= limit else f"{line[: limit - 3].rstrip()}..."
+
+
+def file_title(name: str, limit: int = 40) -> str:
+    """A file's name for a comment; of a long path the end, which tells most."""
+    line = prose(name, len(name))
+    return line if len(line) <= limit else f"...{line[3 - limit :].lstrip()}"

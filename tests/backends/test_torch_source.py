@@ -330,6 +330,21 @@ def test_the_zoo_is_formatted_and_needs_torch_alone(tmp_path: Path) -> None:
     assert_formatted(*sources, folder=tmp_path)
 
 
+def test_lines_stay_short_wherever_the_spec_lies(tmp_path: Path) -> None:
+    blocks, networks = RESIDUAL.split("networks:")
+    sources = []
+    for length in range(1, 90, 8):
+        folder = tmp_path / ("a-folder/" * 10)[:length].rstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "parts.yaml").write_text(f"spec: v1\nname: parts\n{blocks}")
+        spec = folder / "residual.yaml"
+        imports = "spec: v1\nname: residual\nimports: {parts: ./parts.yaml}"
+        spec.write_text(f"{imports}\nnetworks:{networks.replace('Residual', 'parts.Residual')}")
+        sources.append(check(spec).source)
+        assert "parts.yaml" in sources[-1]
+    assert_formatted(*sources, folder=tmp_path)
+
+
 def example_graph(cls: type[Op], example: Example) -> Graph:
     """A network with one layer."""
     builder = GraphBuilder("net")
