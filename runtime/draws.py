@@ -7,6 +7,7 @@ So they do where a token is the likeliest one and another is as likely.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ def _chooses(graph: Graph, kind: type[Op]) -> bool:
     return any(isinstance(node.op, kind) for body in bodies for node in body.nodes)
 
 
-class Judge:
+class Judge(ABC):
     """Judges which tokens a program chose.
 
     predict: the program of the same networks that gives the scores of a whole sequence.
@@ -74,9 +75,9 @@ class Judge:
             return False  # one of them had ended, which no scores decide
         return self._may_differ(inputs, row, one[: step + 1], int(other[step]))
 
+    @abstractmethod
     def _may_differ(self, inputs: Arrays, row: int, one: Ids, other: int) -> bool:
         """Whether the last of these tokens could as well have been the other one."""
-        raise NotImplementedError
 
 
 class Draws(Judge):

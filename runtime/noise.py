@@ -67,7 +67,8 @@ def _shape(name: str, port: Port, sizes: Mapping[str, int]) -> list[int]:
             Code.B802,
             f"expected noise whose size the other inputs tell, found `{name}` {port}, of which "
             f"nothing tells `{unknown.args[0]}`",
-            help=f"draw it yourself, and run the program from Python: `program({name}=...)`",
+            help="draw it yourself, and give it from Python: "
+            f"`bundle.program(...)({name}=..., ...)`",
         ) from unknown
 
 

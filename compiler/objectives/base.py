@@ -5,6 +5,7 @@ runtime/objectives has the training step of each, under the same file name.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -99,29 +100,29 @@ class Objective(Section):
     """The keys of `training.optimizers`; () where one optimizer trains everything."""
 
     @property
+    @abstractmethod
     def program_names(self) -> tuple[str, ...]:
         """The programs that it yields."""
-        raise NotImplementedError
 
+    @abstractmethod
     def networks(self) -> dict[str, str]:
         """Role -> name of the network."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reads(self, context: Context) -> set[str]:
         """The data fields that networks and losses read. The section must have passed `check`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def figures(self) -> dict[str, bool]:
         """What validation measures beside `loss`: name -> whether higher is better."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, context: Context, path: Key) -> None:
         """Report everything that does not fit into `context.sink`; `path` leads to the section."""
-        raise NotImplementedError
 
+    @abstractmethod
     def programs(self, context: Context) -> dict[str, Graph]:
         """The programs by name. The section must have passed `check`."""
-        raise NotImplementedError
 
     def labels(self, context: Context) -> dict[str, list[str]]:
         """Output of a program -> the names of its classes, where the data has names."""
@@ -162,9 +163,9 @@ class Objective(Section):
         """The names of `count` classes; their numbers where the data has no names."""
         return [str(index) for index in range(count)]
 
+    @abstractmethod
     def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
         """The fields that networks read and that nothing is compared with."""
-        raise NotImplementedError
 
     def other_sources(self) -> dict[str, Source]:
         """Data that is measured beside the spec's own: what asks for it -> source."""

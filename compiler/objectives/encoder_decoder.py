@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
@@ -75,9 +76,9 @@ class EncoderDecoder(Objective):
     # What each objective says of itself
 
     @property
+    @abstractmethod
     def judged_by(self) -> str:
         """What compares the decoder's output with the target, in messages."""
-        raise NotImplementedError
 
     def check_rest(
         self,

@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..diagnostics import Label
 from ..ir.dims import Dim
 from ..ir.graph import Graph
 from ..ir.proofs import equal
-from ..ir.shapes import SPEC_DTYPES, DType, TensorType
-from ..source import Key
-from ..suggest import did_you_mean, listing
+from ..ir.shapes import TensorType
+from ..suggest import listing
 from .alignment import check_alignment
-from .base import Context
 from .binding import bind_inputs
 from .code_metric_checks import check_code_metrics
 from .fields import ANYTHING, Field
 from .padding import check_padding
-from .problem import Problem
+from .two_networks import TwoNetworkChecks, as_field
 
 if TYPE_CHECKING:
     from .encoder_decoder import EncoderDecoder
@@ -31,28 +28,18 @@ CODE = "z"
 SLACK = 1e-6
 """How far outside [0, 1] rounding may put the end of a range."""
 
-WORDS: dict[DType, Any] = {dtype: word for word, dtype in SPEC_DTYPES.items()}
-"""The word of an element type in specs."""
 
+class EncoderDecoderChecks(TwoNetworkChecks):
+    """Reports everything that does not fit; what one mistake leads to stays silent."""
 
-class EncoderDecoderChecks:
-    """Reports everything that does not fit; what one mistake leads to stays silent.
-
-    path: leads to the section.
-    """
-
-    def __init__(self, settings: EncoderDecoder, context: Context, path: Key) -> None:
-        self._settings, self._context, self._path = settings, context, path
-        self.graphs = context.graphs
+    _settings: EncoderDecoder
 
     def run(self) -> None:
         settings, context = self._settings, self._context
-        encoder = settings.encoder.find(settings.title, context, (*self._path, "encoder"))
-        if encoder is None and not context.fields and not context.broken:
-            return
-        decoder = settings.decoder.find(settings.title, context, (*self._path, "decoder"))
-        check_code_metrics(settings, context, self._path)
-        if encoder is None or decoder is None or not self._are_two():
+        encoder, decoder = self.found()
+        if context.fields or context.broken:
+            check_code_metrics(settings, context, self._path)
+        if encoder is None or decoder is None or not self.are_two():
             return
         if not all([self._target_fits(), self._takes_code(decoder)]):
             return
@@ -65,22 +52,6 @@ class EncoderDecoderChecks:
         if types and self._makes_target(decoder, types):
             settings.check_rest(self, made or {}, types)
 
-    def misfit(self, message: str, key: str, step: str, *, also: tuple[Label, ...] = ()) -> bool:
-        """Report O501 at a setting; the answer of a check that failed."""
-        place = (key, "network") if key in ("encoder", "decoder") else (key,)
-        self._context.misfit(message, (*self._path, *place), step, also=also)
-        return False
-
-    def excluded(self, problem: Problem) -> None:
-        """Report settings of the section that exclude each other."""
-        self._context.report(problem, self._path)
-
-    def maker(self, network: str, output: str) -> tuple[Label, ...]:
-        """The layer that makes an output, as a second place to show."""
-        graph = self.graphs[network]
-        node = graph.producers().get(graph.outputs[output].name)
-        return (Label(node.span, f"`{output}` is made here"),) if node and node.span else ()
-
     @property
     def target_type(self) -> TensorType:
         """Of the target as networks see it."""
@@ -91,16 +62,6 @@ class EncoderDecoderChecks:
         return self._context.fields[self._settings.target]
 
     # The networks
-
-    def _are_two(self) -> bool:
-        settings = self._settings
-        if settings.encoder.network != settings.decoder.network:
-            return True
-        return self.misfit(
-            f"{settings.title} expects two networks, found `{settings.encoder.network}` as both",
-            "decoder",
-            "name another network",
-        )
 
     def _takes_code(self, decoder: Graph) -> bool:
         """Whether one input of the decoder takes the code, and none the answer."""
@@ -186,8 +147,7 @@ class EncoderDecoderChecks:
         """The types of the decoder's outputs, where it reads the encoder's code."""
         settings = self._settings
         name = f"{encoder.name}.{settings.code_output(encoder)}"
-        made = Field(shape=list(code.shape), dtype=WORDS[code.dtype])
-        context = replace(self._context, fields={**self._context.fields, name: made})
+        context = replace(self._context, fields={**self._context.fields, name: as_field(code)})
         sources = settings.decoder_sources(self.graphs).items()
         bound = {port: name if source == CODE else source for port, source in sources}
         place, target = (*self._path, "decoder"), settings.target
@@ -199,14 +159,10 @@ class EncoderDecoderChecks:
     # The target
 
     def _target_fits(self) -> bool:
-        name, context = self._settings.target, self._context
-        if name in context.broken:
-            return False
-        field = context.fields.get(name)
+        name, field = self._settings.target, self.found_field("target")
         if field is None:
-            message = f"`target` names the data field `{name}`, which does not exist"
-            return self.misfit(message, "target", did_you_mean(name, context.fields, "field"))
-        kind = field.network_type(context.dims)
+            return False
+        kind = field.network_type(self._context.dims)
         if _maps_elsewhere(field):
             low, high = field.unbinarized.interval()
             return self.misfit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -47,12 +48,12 @@ class Likelihood(Section):
         """The decoder's outputs by their names; () where it has one of any name."""
         return ()
 
+    @abstractmethod
     def operator(self, field: Field) -> Operator:
         """What computes log p of a sample from the decoder's outputs and the target.
 
         field: the target's, which `unfit` has nothing against.
         """
-        raise NotImplementedError
 
     def expectation(self, field: Field) -> tuple[str, Operator] | None:
         """What makes the mean of the decoder's output, and its name; None where that is it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -30,12 +31,12 @@ class Loss(Section):
     output: str = Field(description="The network's output that is judged.")
     target: str = Field(description="The data field that it is compared with.")
 
+    @abstractmethod
     def misfit(self, output: TensorType, target: TensorType) -> str | None:
         """What is expected of the two types, where they do not fit; else None.
 
         output: the network's. target: the field's, after its `scale` or `normalize`.
         """
-        raise NotImplementedError
 
     def setting_problem(self, classes: int | None) -> str | None:
         """Why the settings do not fit an output of a type that fits, or None.

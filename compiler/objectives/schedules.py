@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -68,6 +69,7 @@ class LearningRateSchedule(Section):
 
     name: ClassVar[str]
 
+    @abstractmethod
     def factor(self, step: int, total_steps: int) -> float:
         """The factor for one optimizer step.
 
@@ -76,7 +78,6 @@ class LearningRateSchedule(Section):
             total_steps: how many steps the whole run has, at least 1.
         Returns: a number of at least 0 that the optimizer's `lr` is multiplied with.
         """
-        raise NotImplementedError
 
 
 def _warm_up(step: int, warmup: int) -> float:

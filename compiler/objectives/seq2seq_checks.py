@@ -4,49 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..diagnostics import Code
 from ..ir.dims import symbol_of
 from ..ir.graph import Graph, Value
 from ..ir.proofs import at_least
-from ..ir.shapes import SPEC_DTYPES, DType, TensorType
+from ..ir.shapes import DType, TensorType
 from ..source import Key
 from ..streaming.stepped import NotStreamable
 from ..suggest import did_you_mean
-from .base import Context
 from .binding import bind_inputs
-from .fields import Field
 from .id_room import lookups
 from .losses import INTEGERS
 from .padding import check_padding
 from .problem import Problem
 from .stream import report_obstacles
+from .two_networks import TwoNetworkChecks, as_field
 
 if TYPE_CHECKING:
     from .seq2seq import Seq2Seq
 
-WORDS: dict[DType, Any] = {dtype: word for word, dtype in SPEC_DTYPES.items()}
-"""The word of an element type in specs."""
 
+class Seq2SeqChecks(TwoNetworkChecks):
+    """Reports everything that does not fit; what one mistake leads to stays silent."""
 
-class Seq2SeqChecks:
-    """Reports everything that does not fit; what one mistake leads to stays silent.
-
-    path: leads to the section.
-    """
-
-    def __init__(self, settings: Seq2Seq, context: Context, path: Key) -> None:
-        self._settings, self._context, self._path = settings, context, path
-        self._graphs = context.graphs
+    _settings: Seq2Seq
 
     def run(self) -> None:
-        settings, context = self._settings, self._context
-        encoder = settings.encoder.find(settings.title, context, (*self._path, "encoder"))
-        if encoder is None and not context.fields and not context.broken:
-            return
-        decoder = settings.decoder.find(settings.title, context, (*self._path, "decoder"))
-        if encoder is None or decoder is None or not self._are_two():
+        encoder, decoder = self.found()
+        if encoder is None or decoder is None or not self.are_two():
             return
         fits = [self._reads_source(encoder), self._target_fits(), self._names(encoder, decoder)]
         if not all(fits):
@@ -58,27 +45,11 @@ class Seq2SeqChecks:
         if types is not None and self._gives_scores(decoder, types) and self._knows_all(decoder):
             self._check_steps()
 
-    def _misfit(self, message: str, key: str, step: str) -> bool:
-        """Report O501 at a setting; the answer of a check that failed."""
-        place = (key, "network") if key in ("encoder", "decoder") else (key,)
-        self._context.misfit(message, (*self._path, *place), step)
-        return False
-
     # The networks
-
-    def _are_two(self) -> bool:
-        settings = self._settings
-        if settings.encoder.network != settings.decoder.network:
-            return True
-        return self._misfit(
-            f"{settings.title} expects two networks, found `{settings.encoder.network}` as both",
-            "decoder",
-            "name another network",
-        )
 
     def _reads_source(self, encoder: Graph) -> bool:
         """Whether the encoder reads data fields alone, and not the answer."""
-        settings, read = self._settings, self._settings.encoder_fields(self._graphs)
+        settings, read = self._settings, self._settings.encoder_fields(self.graphs)
         names = (settings.encoder.network, settings.decoder.network)
         for port, name in read.items():
             network, dot, _ = name.partition(".")
@@ -99,7 +70,7 @@ class Seq2SeqChecks:
     def _names(self, encoder: Graph, decoder: Graph) -> bool:
         """Whether the decoder's inputs name outputs of the encoder that exist."""
         fits = True
-        for port, name in self._settings.decoder_sources(self._graphs).items():
+        for port, name in self._settings.decoder_sources(self.graphs).items():
             network, dot, output = name.partition(".")
             place = (*self._path, "decoder", "inputs", port)
             if not dot or (network == encoder.name and output in encoder.outputs):
@@ -123,7 +94,7 @@ class Seq2SeqChecks:
         targets = [settings.target]
         types = bind_inputs(encoder, settings.encoder.inputs, targets, self._context, place)
         if types is not None:
-            check_padding(encoder, settings.encoder_fields(self._graphs), self._context)
+            check_padding(encoder, settings.encoder_fields(self.graphs), self._context)
         return types
 
     # The answer
@@ -134,17 +105,13 @@ class Seq2SeqChecks:
 
     def _target_fits(self) -> bool:
         """Whether the target is tokens [B, T] with lengths."""
-        name, context = self._settings.target, self._context
-        if name in context.broken:
-            return False
-        field = context.fields.get(name)
+        name, field = self._settings.target, self.found_field("target")
         if field is None:
-            message = f"`target` names the data field `{name}`, which does not exist"
-            return self._misfit(message, "target", did_you_mean(name, context.fields, "field"))
-        kind = field.raw_type(context.dims)
+            return False
+        kind = field.raw_type(self._context.dims)
         if kind.rank != 2 or kind.dtype not in INTEGERS or field.lengths is None:
             without = "" if field.lengths else " without `lengths`"
-            return self._misfit(
+            return self.misfit(
                 f"{self._settings.title} expects a target i64[B, T] with `lengths`, found `{name}` "
                 f"{kind}{without}",
                 "target",
@@ -155,16 +122,16 @@ class Seq2SeqChecks:
     def _reads_answer(self, encoder: Graph, decoder: Graph) -> bool:
         """Whether one input of the decoder takes the answer's tokens, and none their number."""
         settings, target = self._settings, self._settings.target
-        sources = settings.decoder_sources(self._graphs)
+        sources = settings.decoder_sources(self.graphs)
         ports = [port for port in decoder.inputs if sources[port.name] == target]
         if len(ports) != 1:
-            return self._misfit(
+            return self.misfit(
                 f"the decoder expects one input that takes `{target}`, found {len(ports)}",
                 "decoder",
                 f"bind the input of its tokens: `inputs: {{tokens: {target}}}`",
             )
         if self._target_lengths() in sources.values():
-            return self._misfit(
+            return self.misfit(
                 f"the decoder reads `{self._target_lengths()}`, which nobody knows before the "
                 "answer is there",
                 "decoder",
@@ -176,14 +143,14 @@ class Seq2SeqChecks:
         kind = port.type
         symbol = symbol_of(kind.shape[1]) if kind.rank == 2 else None
         if symbol is None or kind.dtype is not DType.I64:
-            return self._misfit(
+            return self.misfit(
                 f"the decoder expects tokens i64[B, T] of any number of steps T, found "
                 f"`{port.name}` {kind}",
                 "decoder",
                 f"write `{port.name}: {{shape: [B, T], dtype: int64}}`, with `T` in `dims`",
             )
         if any(symbol.name == s.name for value in encoder.inputs for s in value.type.symbols()):
-            return self._misfit(
+            return self.misfit(
                 f"the answer's steps `{symbol}` expect a size of their own, found `{symbol}` in "
                 "the encoder's inputs too",
                 "decoder",
@@ -197,7 +164,7 @@ class Seq2SeqChecks:
         steps = context.fields[self._settings.target].raw_type(context.dims).shape[1]
         if symbol is None or symbol.max is None or at_least(symbol.max, steps + 1) is True:
             return True
-        return self._misfit(
+        return self.misfit(
             f"the decoder expects at most {symbol.max} steps, found answers of {steps}, which it "
             f"reads as {steps + 1} behind `begin`",
             "decoder",
@@ -209,12 +176,12 @@ class Seq2SeqChecks:
     ) -> dict[str, TensorType] | None:
         """The types of the decoder's outputs, with what the encoder gives beside the fields."""
         network = self._settings.encoder.network
-        made = {f"{network}.{name}": _as_field(kind) for name, kind in given.items()}
+        made = {f"{network}.{name}": as_field(kind) for name, kind in given.items()}
         context = replace(self._context, fields={**self._context.fields, **made})
         place, target = (*self._path, "decoder"), self._settings.target
         types = bind_inputs(decoder, self._settings.decoder.inputs, [target], context, place)
         if types is not None:
-            sources = self._settings.decoder_sources(self._graphs)
+            sources = self._settings.decoder_sources(self.graphs)
             others = {port: name for port, name in sources.items() if name != target}
             check_padding(decoder, others, self._context)
         return types
@@ -226,23 +193,23 @@ class Seq2SeqChecks:
         if settings.output is not None and settings.output not in types:
             message = f"`output` names `{settings.output}`, which `{decoder.name}` does not have"
             step = did_you_mean(settings.output, types, "output")
-            return self._misfit(message, "output", step)
+            return self.misfit(message, "output", step)
         if settings.output is None and len(types) != 1:
             named = ", ".join(f"`{name}`" for name in types)
             message = f"`{decoder.name}` has the outputs {named}, and {settings.title} expects one"
             step = f"name it: `output: {next(iter(types))}`"
-            return self._misfit(f"{message} with scores", "decoder", step)
+            return self.misfit(f"{message} with scores", "decoder", step)
         output = settings.scores(decoder)
         return self._are_scores(output, decoder)
 
     def _are_scores(self, output: str, decoder: Graph) -> bool:
-        port = self._settings.tokens(self._graphs)
+        port = self._settings.tokens(self.graphs)
         tokens = next(value.type for value in decoder.inputs if value.name == port)
         kind = decoder.outputs[output].type
         fixed = kind.rank == 3 and isinstance(kind.shape[2], int)
         if fixed and kind.dtype.is_float and kind.shape[:2] == tokens.shape:
             return True
-        return self._misfit(
+        return self.misfit(
             f"{self._settings.title} expects scores f32[B, {tokens.shape[1]}, K] of fixed K, found "
             f"`{output}` {kind}",
             "decoder",
@@ -251,19 +218,19 @@ class Seq2SeqChecks:
 
     def _knows_all(self, decoder: Graph) -> bool:
         """Whether there is a score for every token, and room for all that the decoder reads."""
-        settings, scored = self._settings, self._settings.scored(self._graphs)
+        settings, scored = self._settings, self._settings.scored(self.graphs)
         total = self._context.fields[settings.target].class_total
-        room, _ = lookups(decoder).get(settings.tokens(self._graphs), (None, None))
+        room, _ = lookups(decoder).get(settings.tokens(self.graphs), (None, None))
         fits = True
         if total is not None and total > scored:
-            fits = self._misfit(
+            fits = self.misfit(
                 f"{settings.title} expects a score for each of the {total} tokens of "
                 f"`{settings.target}`, found {scored}",
                 "decoder",
                 f"give the layer that makes the scores {total} features",
             )
         if room is not None and room < scored:
-            fits = self._misfit(
+            fits = self.misfit(
                 f"the decoder reads the tokens that it scores, {scored}, and has room for {room}",
                 "decoder",
                 f"make room for {scored} in the layer that looks them up",
@@ -276,7 +243,7 @@ class Seq2SeqChecks:
         if token < count:
             return True
         message = f"`{key}` expects a token from 0 to {count - 1}, found {token}"
-        self._context.report(Problem(Code.O502, message, (key,), help=FREE), self._path)
+        self.excluded(Problem(Code.O502, message, (key,), help=FREE))
         return False
 
     # The steps
@@ -284,7 +251,7 @@ class Seq2SeqChecks:
     def _check_steps(self) -> None:
         settings, context = self._settings, self._context
         try:
-            stepped = settings.stepped(self._graphs)
+            stepped = settings.stepped(self.graphs)
         except NotStreamable as refused:
             asked = "one step after the other, as the decoder of `seq2seq` does"
             place = (*self._path, "decoder", "network")
@@ -304,8 +271,3 @@ class Seq2SeqChecks:
 LOWER = "lower it, or raise the `max` of the decoder's steps"
 
 FREE = "choose one that stands for nothing else, and make the vocabulary as large"
-
-
-def _as_field(kind: TensorType) -> Field:
-    """What the encoder gives, as if data held it: its sizes are known."""
-    return Field(shape=list(kind.shape), dtype=WORDS[kind.dtype])

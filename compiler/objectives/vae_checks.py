@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..diagnostics import Code
-from ..ir.shapes import TensorType
+from ..ir.shapes import TensorType, elements
 from ..suggest import did_you_mean
 from .density import check_density
 from .likelihoods import LOGVAR, MEAN, Gaussian
@@ -131,22 +131,15 @@ def _of_divergence(settings: Vae) -> Iterator[Problem]:
 
 def _of_terms(settings: Vae, checks: EncoderDecoderChecks) -> Iterator[Problem]:
     """A mean beside a sum is a weight that nobody asked for."""
-    terms, elements = settings.reduction, _elements(checks.target_type)
+    terms, count = settings.reduction, elements(checks.target_type.shape[1:])
     if terms.reconstruction == terms.kl:
         return
-    factor = f"{elements:,}" if terms.reconstruction == "mean" else f"1/{elements:,}"
+    factor = f"{count:,}" if terms.reconstruction == "mean" else f"1/{count:,}"
     yield Problem(
         Code.O502,
         f"`reduction` expects the same of both terms, found `{terms.reconstruction}` of the "
-        f"reconstruction and `{terms.kl}` of the KL divergence: over {elements:,} elements of "
+        f"reconstruction and `{terms.kl}` of the KL divergence: over {count:,} elements of "
         f"the target that is a `beta` of {factor}",
         ("reduction",),
         help="write `reduction: sum`, and the `beta` that you want",
     )
-
-
-def _elements(kind: TensorType) -> int:
-    count = 1
-    for size in kind.shape[1:]:
-        count *= size if isinstance(size, int) else 1
-    return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
@@ -61,7 +62,7 @@ def divide_channels(op: str, x: TensorType, groups: int, channels: int) -> None:
             )
 
 
-class Kernel(Spatial):
+class Kernel(Spatial, ABC):
     """What convolutions and transposed convolutions have in common."""
 
     output_axis: ClassVar[int] = 0
@@ -84,16 +85,16 @@ class Kernel(Spatial):
     init: Init | None = attribute(default=None, doc=INIT)
     weight_norm: str | None = attribute(default=None, choices=WEIGHT_NORMS, doc=WEIGHT_NORM_DOC)
 
+    @abstractmethod
     def _pads(self) -> tuple[int, ...]:
         """Zeros on either side of each axis."""
-        raise NotImplementedError
 
-    def _weight_shape(self, inside: int) -> tuple[int, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def _weight_shape(self, inside: int) -> tuple[int, ...]: ...
 
+    @abstractmethod
     def _size(self, size: Dim, axis: int) -> Dim:
         """Size of an output axis; `axis` counts spatial axes from 0."""
-        raise NotImplementedError
 
     def _extent(self, axis: int) -> int:
         """How many elements the kernel spans along an axis."""

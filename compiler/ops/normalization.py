@@ -6,6 +6,7 @@ don't widen it: `window` is () here, as in the literature on receptive fields.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from ..diagnostics import Code
@@ -38,7 +39,7 @@ FLAT_KINDS = ("zeros", "ones", "normal", "trunc_normal", "uniform")
 """The kinds of `init` that a weight of one axis can have."""
 
 
-class Normalization(Op):
+class Normalization(Op, ABC):
     """What normalisation layers have in common: a float input with static channels."""
 
     init: Init | None = attribute(default=None, doc=INIT)
@@ -60,9 +61,9 @@ class Normalization(Op):
                 help=f"choose one of {', '.join(f'`{kind}`' for kind in FLAT_KINDS)}",
             )
 
+    @abstractmethod
     def _scales(self) -> bool:
         """Whether there is a learned weight."""
-        raise NotImplementedError
 
     def _shifts(self) -> bool:
         """Whether there is a learned bias."""

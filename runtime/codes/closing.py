@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,11 @@ class Coder(Protocol):
     def scores(self, batch: Batch) -> Tensor:
         """How unlike those of training each sample is [B]: the higher, the more."""
 
+
+@runtime_checkable
+class Model(Protocol):
+    """Tells how likely samples are."""
+
     def log_evidence(self, batch: Batch, count: int) -> Tensor:
         """log p(x) of each sample by so many codes, in nats, a lower bound: [B]."""
 
@@ -39,6 +44,7 @@ def closing_figures(metrics: Sequence[CodeMetric], coder: Coder, parts: Parts) -
     found: dict[str, float] = {}
     for metric in metrics:
         if isinstance(metric, Nll):
+            assert isinstance(coder, Model), "the settings are checked"
             found[metric.label] = _nll(metric, coder, parts)
         elif isinstance(metric, Probe):
             found[metric.label] = parts.world.lead(partial(_probe, metric, coder, parts))
@@ -47,11 +53,11 @@ def closing_figures(metrics: Sequence[CodeMetric], coder: Coder, parts: Parts) -
     return found
 
 
-def _nll(metric: Nll, coder: Coder, parts: Parts) -> float:
+def _nll(metric: Nll, model: Model, parts: Parts) -> float:
     """Each process takes its part of the samples: it is the figure that takes longest."""
     sums = torch.zeros(2, dtype=torch.float64, device=parts.judged.device)
     for batch in parts.judged.in_order(parts.size, Share(parts.world.rank, parts.world.size)):
-        cost = -coder.log_evidence(batch, metric.samples).double().sum()
+        cost = -model.log_evidence(batch, metric.samples).double().sum()
         sums += torch.stack([cost, torch.full_like(cost, batch.size)])
     total, count = parts.world.total(sums).tolist()
     return float(total / count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -48,7 +49,7 @@ SHOWN = 3
 Raw = Mapping[str, Tensor]
 
 
-class Coded:
+class Coded(ABC):
     """An encoder and a decoder as their bundle runs them, batch by batch."""
 
     def __init__(self, settings: Any, compilation: Compilation, bundle: Bundle) -> None:
@@ -77,9 +78,9 @@ class Coded:
     def meter(self) -> Meter:
         return CodeMeter(self.reconstructions, CPU)
 
+    @abstractmethod
     def measured(self, batch: Batch) -> tuple[Outputs, Losses]:
         """What a meter takes in."""
-        raise NotImplementedError
 
     def code_of(self, batch: Batch) -> Tensor:
         """The code of each sample."""
@@ -88,10 +89,6 @@ class Coded:
     def scores(self, batch: Batch) -> Tensor:
         """The error of each reconstruction."""
         return self.run("score", batch.raw)["error"]
-
-    def log_evidence(self, batch: Batch, count: int) -> Tensor:
-        """Asked of a `vae` alone."""
-        raise NotImplementedError
 
 
 class CodedVae(Coded):

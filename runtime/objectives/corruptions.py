@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...compiler.objectives.corruptions import Corruption, GaussianNoise, Masking
+from ...compiler.objectives.corruptions import Corruption, GaussianNoise, Masking, SaltPepper
 from ...compiler.objectives.fields import Field
 from ..data.preprocess import Preprocess
 from ..data.restore import Restore
@@ -35,11 +35,12 @@ class Spoiler:
         if isinstance(settings, GaussianNoise):
             return x + settings.std * torch.randn_like(x)
         chance = torch.rand_like(x)
-        rate: float = settings.rate  # type: ignore[attr-defined]
         if isinstance(settings, Masking):
-            return torch.where(chance < rate, self._low, x)
-        salted = torch.where(chance > 1 - rate / 2, self._high, x)
-        return torch.where(chance < rate / 2, self._low, salted)
+            return torch.where(chance < settings.rate, self._low, x)
+        assert isinstance(settings, SaltPepper), "nothing else is registered"
+        half = settings.rate / 2
+        salted = torch.where(chance > 1 - half, self._high, x)
+        return torch.where(chance < half, self._low, salted)
 
     def stored(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Spoilt samples as the data would hold them, and as networks see these."""

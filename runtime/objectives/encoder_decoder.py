@@ -148,10 +148,6 @@ class EncoderDecoder(Objective):
         made = self.expected(self.decoded(self.code_of(batch), batch.values))
         return (made - batch.values[self.target]).square().flatten(1).mean(1)
 
-    def log_evidence(self, batch: Batch, count: int) -> Tensor:
-        """log p(x) of each sample by so many codes, where the objective tells it."""
-        raise NotImplementedError
-
     def closing(self, parts: Parts) -> dict[str, float]:
         from ..codes.closing import closing_figures
 

@@ -7,6 +7,7 @@ made of.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ Made = Mapping[str, Tensor]
 LOG_2PI = math.log(2 * math.pi)
 
 
-class Judge:
+class Judge(ABC):
     """What a likelihood says of the decoder's outputs.
 
     output: the decoder's, where it has one of any name. field: the target's.
@@ -41,17 +42,17 @@ class Judge:
     def __init__(self, settings: Any, output: str, field: Field) -> None:
         self._settings, self._output, self._field = settings, output, field
 
+    @abstractmethod
     def log_likelihood(self, made: Made, target: Tensor) -> Tensor:
         """log p of samples [B, ...]: [B], summed over a sample's elements."""
-        raise NotImplementedError
 
     def mean_cost(self, made: Made, target: Tensor) -> Tensor:
         """-log p, averaged over the samples: a number."""
         return -self.log_likelihood(made, target).mean()
 
+    @abstractmethod
     def expected(self, made: Made) -> Tensor:
         """The mean of each element, as networks see data."""
-        raise NotImplementedError
 
 
 class BernoulliJudge(Judge):
