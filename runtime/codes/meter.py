@@ -14,8 +14,9 @@ from ...compiler.objectives.vq_vae import INDICES
 from ..data.batches import Batch
 from ..data.restore import Restore
 from ..distributed.world import ALONE, World
-from ..objectives.base import NO_MASSES, Masses, Meter, Numbers
+from ..objectives.base import NO_MASSES, Masses, Numbers
 from ..objectives.likelihoods import kl_normal
+from ..objectives.means import Means
 
 MADE = "made"
 """Among the outputs of an evaluation: what the decoder makes of each sample's code, as networks
@@ -72,52 +73,21 @@ class Reconstructions:
         return found.sum()
 
 
-class CodeMeter(Meter):
+class CodeMeter(Means):
     """Means over samples of the losses and of what is measured of reconstructions."""
 
     def __init__(
         self, reconstructions: Reconstructions, device: torch.device, world: World = ALONE
     ) -> None:
-        self._world, self._reconstructions, self._device = world, reconstructions, device
-        self._names: tuple[str, ...] = ()
-        self._sums: Tensor | None = None
-
-    def update(
-        self,
-        outputs: Mapping[str, Tensor],
-        losses: Mapping[str, Tensor],
-        b: Batch,
-        masses: Masses = NO_MASSES,
-    ) -> None:
-        """Take in one batch, whose samples count alike."""
-        self.expect(outputs, losses, b, masses)
-        whole = [loss.detach().double() * b.size for loss in losses.values()]
-        parts = self._reconstructions(outputs[MADE], b.values)
-        count = torch.full_like(whole[0], b.size)
-        assert self._sums is not None
-        self._sums += torch.stack([count, *whole, *(part.double() for part in parts)])
-
-    def expect(
-        self,
-        outputs: Mapping[str, Tensor],
-        losses: Mapping[str, Tensor],
-        b: Batch,
-        masses: Masses = NO_MASSES,
-    ) -> None:
-        if self._sums is None:
-            self._names = (*losses, *self._reconstructions.names)
-            total = 1 + len(self._names)
-            self._sums = torch.zeros(total, dtype=torch.float64, device=self._device)
+        super().__init__(device, world)
+        self._reconstructions = reconstructions
 
     @property
-    def is_empty(self) -> bool:
-        return self._sums is None
+    def extra_names(self) -> tuple[str, ...]:
+        return self._reconstructions.names
 
-    def compute(self, numbers: Numbers | None = None) -> dict[str, float]:
-        """The mean of each."""
-        assert self._sums is not None
-        count, *sums = self._world.total(self._sums).tolist()
-        return {name: x / max(count, 1) for name, x in zip(self._names, sums, strict=True)}
+    def extra(self, outputs: Mapping[str, Tensor], b: Batch) -> list[Tensor]:
+        return self._reconstructions(outputs[MADE], b.values)
 
 
 WholeLoss = Callable[[float, Tensor, Numbers], float | None]

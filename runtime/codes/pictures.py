@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...compiler.objectives.encoder_decoder import ENDS, FRACTION, coloring_field
-from ...compiler.objectives.fields import Field
 from ..data.batches import Batch, Batches
 from ..drawing import Images, draw_grid, draw_points
+from ..picturing import ACROSS, Painter, in_rows, is_drawable, repeated_to
 
 if TYPE_CHECKING:
     from ..objectives.encoder_decoder import EncoderDecoder
 
-SHOWN, ACROSS = 16, 8
-"""How many samples are made again, and how many stand in a row."""
+SHOWN = 16
+"""How many samples are made again."""
 
 DRAWN = 64
 """How many new samples are drawn."""
@@ -42,7 +42,7 @@ class CodePictures:
 
     def __init__(self, objective: EncoderDecoder, shown: Batches) -> None:
         self._objective, self._shown = objective, shown
-        self._target = objective.target
+        self._programs, self._target = objective.programs, objective.target
 
     def all(self) -> dict[str, bytes]:
         """PNG files by name."""
@@ -52,11 +52,11 @@ class CodePictures:
             return {**found, **dict(self._of_codes())}
 
     def _of_images(self, batch: Batch) -> Iterator[tuple[str, bytes]]:
-        self._limits = limits(self._objective.field, batch.raw[self._target])
+        self._pixels = Painter(self._objective.field, batch.raw[self._target])
         yield "reconstructions", draw_grid(self._reconstructions(batch))
-        if "sample" in self._objective.programs:
-            yield "samples", draw_grid(_rows(self._samples(batch)))
-        if "interpolate" in self._objective.programs and batch.size > 1:
+        if "sample" in self._programs:
+            yield "samples", draw_grid(in_rows(self._samples(batch)))
+        if "interpolate" in self._programs and batch.size > 1:
             yield "interpolations", draw_grid(self._paths(batch))
 
     def _reconstructions(self, batch: Batch) -> list[Images]:
@@ -65,20 +65,19 @@ class CodePictures:
         count -= count % ACROSS if count > ACROSS else 0
         raw = {name: x[:count] for name, x in batch.raw.items()}
         read = self._objective.spoilt(batch, count) or raw
-        (made,) = self._objective.run("reconstruct", read).values()
+        (made,) = self._programs.run("reconstruct", read).values()
         columns = [raw[self._target], made]
         if read is not raw:
             columns.insert(1, read[self._target])
-        grids = [_rows(self._pixels(x)) for x in columns]
+        grids = [in_rows(self._pixels(x)) for x in columns]
         return [row for rows in zip(*grids, strict=True) for row in rows]
 
     def _samples(self, batch: Batch) -> Images:
         """New samples; conditions are those of real ones, in their order."""
         generator = torch.Generator().manual_seed(SEED)
-        drawn = self._objective.drawn_for("sample", DRAWN, generator, batch)
-        many = -(-DRAWN // batch.size)
-        given = {n: x.repeat(many, *[1] * (x.ndim - 1))[:DRAWN] for n, x in batch.raw.items()}
-        found = self._objective.run("sample", {**given, **drawn})
+        sizes = {**self._objective.sizes(batch), "B": DRAWN}
+        drawn = self._programs.noise("sample", sizes, generator)
+        found = self._programs.run("sample", {**repeated_to(DRAWN, batch.raw), **drawn})
         return self._pixels(found[self._target])
 
     def _paths(self, batch: Batch) -> list[Images]:
@@ -90,15 +89,9 @@ class CodePictures:
         columns = []
         for fraction in np.linspace(0, 1, ACROSS).tolist():
             done = torch.full([pairs], fraction, device=self._shown.device)
-            found = self._objective.run("interpolate", {**given, FRACTION: done})
+            found = self._programs.run("interpolate", {**given, FRACTION: done})
             columns.append(self._pixels(found[self._target]))
         return list(np.stack(columns, axis=1))
-
-    def _pixels(self, x: Tensor) -> Images:
-        """Raw samples, from 0 to 1 over their range."""
-        low, high = self._limits
-        pixels: Images = ((x.float() - low) / ((high - low) or 1.0)).cpu().numpy()
-        return pixels
 
     def _of_codes(self) -> Iterator[tuple[str, bytes]]:
         """Codes on a plane: as they are where they have two elements, else by PCA."""
@@ -133,30 +126,6 @@ def on_plane(codes: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str
     plane: NDArray[np.float64] = centred @ directions[:2].T
     told = [f"component {i + 1}: {share:.0%} of the variance" for i, share in enumerate(shares)]
     return plane, (told[0], told[1])
-
-
-def _rows(images: Images) -> list[Images]:
-    """Images in rows of `ACROSS`; the last ones that fill none are left out."""
-    if len(images) <= ACROSS:
-        return [images]
-    return [images[i : i + ACROSS] for i in range(0, len(images) - ACROSS + 1, ACROSS)]
-
-
-def is_drawable(field: Field) -> bool:
-    """Whether samples of a resolved field are grey or coloured images."""
-    shape = field.shape or []
-    return len(shape) == 4 and shape[1] in (1, 3) and min(map(_size, shape[2:])) > 1
-
-
-def _size(size: object) -> int:
-    return size if isinstance(size, int) else 1
-
-
-def limits(field: Field, raw: Tensor) -> tuple[float, float]:
-    """What is black and what is white: the field's range, else that of the samples."""
-    if field.raw_range is not None:
-        return field.raw_range
-    return float(raw.min()), float(raw.max())
 
 
 def _named(end: str, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -40,3 +40,24 @@ def compared(raw: NDArray[Any], field: Field) -> NDArray[Any]:
     seen = Preprocess(field, cpu)(torch.from_numpy(np.asarray(raw)))
     values: NDArray[Any] = Restore(field, cpu)(seen).numpy()
     return values
+
+
+DTYPES = {
+    "uint8": torch.uint8,
+    "int32": torch.int32,
+    "int64": torch.int64,
+    "bool": torch.bool,
+    "float16": torch.float16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+
+
+def as_stored(raw: Tensor, field: Field) -> Tensor:
+    """Numbers in the raw units of a field as data would hold them: rounded, and in its range."""
+    dtype = DTYPES[field.dtype or "float32"]
+    if not dtype.is_floating_point:
+        raw = raw.round()
+    if field.raw_range is not None:
+        raw = raw.clamp(*field.raw_range)
+    return raw.to(dtype)

@@ -8,17 +8,7 @@ from torch import Tensor
 from ...compiler.objectives.corruptions import Corruption, GaussianNoise, Masking, SaltPepper
 from ...compiler.objectives.fields import Field
 from ..data.preprocess import Preprocess
-from ..data.restore import Restore
-
-DTYPES = {
-    "uint8": torch.uint8,
-    "int32": torch.int32,
-    "int64": torch.int64,
-    "bool": torch.bool,
-    "float16": torch.float16,
-    "float32": torch.float32,
-    "float64": torch.float64,
-}
+from ..data.restore import Restore, as_stored
 
 
 class Spoiler:
@@ -44,11 +34,5 @@ class Spoiler:
 
     def stored(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Spoilt samples as the data would hold them, and as networks see these."""
-        raw = self._restore(self(x))
-        dtype = DTYPES[self._field.dtype or "float32"]
-        if not dtype.is_floating_point:
-            raw = raw.round()
-        if self._field.raw_range is not None:
-            raw = raw.clamp(*self._field.raw_range)
-        kept = raw.to(dtype)
+        kept = as_stored(self._restore(self(x)), self._field)
         return kept, self._preprocess(kept)

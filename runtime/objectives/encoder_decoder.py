@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...compiler.driver import Compilation
-from ...compiler.ir.dims import evaluate, symbol_of
+from ...compiler.ir.dims import symbol_of
 from ...compiler.objectives.encoder_decoder import EncoderDecoder as Settings
 from ...compiler.objectives.encoder_decoder_checks import CODE
 from ...compiler.objectives.fields import Field
@@ -18,8 +18,9 @@ from ..codes.meter import CodeMeter, Reconstructions
 from ..codes.pictures import CodePictures
 from ..data.batches import Batch, Batches
 from ..distributed.world import World
-from ..generated import build_program, by_name
+from ..generated import by_name
 from .base import Meter, Objective, Parts, Turn
+from .programs import Programs
 
 LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
@@ -58,10 +59,7 @@ class EncoderDecoder(Objective):
         self.target = settings.target
         self.field = compilation.fields[settings.target]
         self.fields, self._code_type = compilation.fields, settings.code_type(graphs)
-        self.programs = compilation.programs
-        self._built = {
-            name: build_program(compilation.source, name, networks) for name in self.programs
-        }
+        self.programs = Programs(settings, compilation, networks, device)
 
     # Running the networks
 
@@ -79,7 +77,7 @@ class EncoderDecoder(Objective):
         """
         times = len(code) // self._rows(values, len(code))
         read = [
-            code if name == CODE else _repeated(values[name], times)
+            code if name == CODE else repeated(values[name], times)
             for name in self._decoder_sources
         ]
         return by_name(self._decoder(*read), self._decoder_ports)
@@ -97,32 +95,8 @@ class EncoderDecoder(Objective):
         """The code of each sample [B, ...], nothing of it drawn."""
         return self.encoded(batch.values)[self._code].float()
 
-    def run(self, program: str, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What an exported program gives: output -> tensor, in raw units.
-
-        raw: its inputs by name, among others.
-        """
-        graph = self.programs[program]
-        made = self._built[program](*[raw[value.name] for value in graph.inputs])
-        return by_name(made, graph.outputs)
-
-    def drawn_for(
-        self, program: str, rows: int, generator: torch.Generator, like: Batch
-    ) -> dict[str, Tensor]:
-        """The random inputs of a program, for so many samples.
-
-        like: a batch, whose code says how large one is where the decoder leaves that open.
-        """
-        found, sizes = {}, {**self._open_sizes(like), "B": rows}
-        for value in self.programs[program].inputs:
-            if distribution := self._base.noise_inputs(program).get(value.name):
-                shape = [evaluate(size, sizes) for size in value.type.shape]
-                draw = torch.randn if distribution == "normal" else torch.rand
-                found[value.name] = draw(shape, generator=generator).to(self._device)
-        return found
-
-    def _open_sizes(self, like: Batch) -> dict[str, int]:
-        """What the symbolic sizes of the decoder's code are for a batch."""
+    def sizes(self, like: Batch) -> dict[str, int]:
+        """What the symbolic sizes of the decoder's code are for a batch, other than its own."""
         code = self.code_of(like)
         pairs = zip(self._code_type.shape, code.shape, strict=True)
         return {str(symbol): size for dim, size in pairs if (symbol := symbol_of(dim))}
@@ -154,6 +128,6 @@ class EncoderDecoder(Objective):
         return closing_figures(self._base.metrics, self, parts)
 
 
-def _repeated(x: Tensor, times: int) -> Tensor:
+def repeated(x: Tensor, times: int) -> Tensor:
     """The samples of a batch, once for each draw."""
     return x if times == 1 else x.repeat(times, *[1] * (x.ndim - 1))

@@ -19,7 +19,7 @@ from ..codes.meter import MADE, VaeMeter
 from ..data.batches import Batch, Batches
 from ..distributed.world import World
 from .base import Losses, Meter, Numbers, Outputs, Turn
-from .encoder_decoder import EncoderDecoder
+from .encoder_decoder import EncoderDecoder, repeated
 from .likelihoods import judge, kl_normal, log_normal, log_standard_normal
 
 BETA, CAPACITY = "beta", "capacity"
@@ -50,8 +50,8 @@ class Bound:
 
     def of_cost(self, cost: Tensor, mean: Tensor, logvar: Tensor, numbers: Numbers) -> Losses:
         """The losses of the ELBO. cost: -log p of the samples, on average."""
-        kl = kl_normal(mean, logvar).flatten(1)
-        whole = kl.sum(1).mean()
+        kl = kl_normal(mean, logvar)
+        whole = kl.sum() / len(kl)
         loss = cost + self._penalty(kl, whole, numbers)
         return {"loss": self._scaled(loss), "reconstruction": cost, "kl": whole}
 
@@ -68,7 +68,7 @@ class Bound:
         return float(reconstruction + self._penalty(kl[None], kl.sum(), numbers)) * self._scale
 
     def _penalty(self, kl: Tensor, whole: Tensor, numbers: Numbers) -> Tensor:
-        """What the divergence of each element [B, D] costs. whole: of a sample, on average."""
+        """What the divergence of each element [B, ...] costs. whole: of a sample, on average."""
         settings = self._settings
         if settings.capacity is not None:
             return settings.capacity.weight * (whole - numbers[CAPACITY]).abs()
@@ -138,24 +138,27 @@ class Vae(EncoderDecoder):
     def drawn(self, batch: Batch, count: int) -> dict[str, Tensor]:
         """Codes of the samples, so many of each, and how likely the samples are given them."""
         mean, logvar, z = self._codes(batch, count)
+        z = z.view(count, *mean.shape)
         return {MEAN: mean, LOGVAR: logvar, CODES: z, LOG_P: self.log_likelihood(z, batch)}
 
     def log_likelihood(self, z: Tensor, batch: Batch) -> Tensor:
         """log p(x | z) of codes [S, B, ...]: [S, B]."""
-        return self._judge.log_likelihood(*self._compared(z, batch)).view(z.shape[:2])
+        return self._judge.log_likelihood(*self._compared(z.flatten(0, 1), batch)).view(z.shape[:2])
 
     def _codes(self, batch: Batch, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The distribution of each sample's code, and so many draws of it [S, B, ...]."""
+        """The distribution of each sample's code, and so many draws of it [S * B, ...]."""
         encoded = self.encoded(batch.values)
         mean, logvar = encoded[MEAN].float(), encoded[LOGVAR].float()
+        deviation = (0.5 * logvar).exp()
+        if count == 1:  # a broadcast would add sums to the backward pass
+            return mean, logvar, mean + deviation * torch.randn_like(mean)
         noise = torch.randn((count, *mean.shape), device=mean.device)
-        return mean, logvar, mean + (0.5 * logvar).exp() * noise
+        return mean, logvar, (mean + deviation * noise).flatten(0, 1)
 
     def _compared(self, z: Tensor, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """What the decoder gives for codes [S, B, ...], and the samples that it should be."""
+        """What the decoder gives for codes [S * B, ...], and the samples that it should be."""
         target = batch.values[self.target]
-        made = self.decoded(z.flatten(0, 1), batch.values)
-        return made, target if len(z) == 1 else target.repeat(len(z), *[1] * (target.ndim - 1))
+        return self.decoded(z, batch.values), repeated(target, len(z) // len(target))
 
     def expected(self, decoded: Mapping[str, Tensor]) -> Tensor:
         return self._judge.expected(decoded)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 from ...compiler.driver import Compilation
 from ..codes.meter import ACTIVE
-from ..gallery import newest_pictures
 from ..number_text import counted
 from .chart import Frame, Series, line_chart
+from .made import pictures
 from .markup import Html, element
-from .pictures import data_uri
 from .scales import axis_of, count_axis
 from .section import LeftOut, Piece, Pieces, Section
-from .state import after_step
 from .subject import Subject
 
 TITLES = {
@@ -41,9 +36,6 @@ TITLES = {
 }
 """Name of a picture -> title, and a note."""
 
-PNG, LARGEST = b"\x89PNG\r\n\x1a\n", 4 << 20
-"""What a picture begins with, and how many bytes it may have."""
-
 HUGE = 1e100
 """What is larger is no figure of a run."""
 
@@ -60,53 +52,10 @@ DETAILS = {
 
 def codes(subject: Subject, compilation: Compilation) -> Pieces:
     """Pictures that were made while training, and charts of what elements of the code carry."""
-    yield from _pictures(subject, compilation)
+    yield from pictures(subject, compilation, TITLES)
     objective = compilation.spec.objective
     if objective and objective.name in ("vae", "vq_vae"):  # others have no distribution of codes
         yield _carried(subject)
-
-
-def _pictures(subject: Subject, compilation: Compilation) -> Iterator[Piece]:
-    found = newest_pictures(subject.folder)
-    if found is None:
-        yield LeftOut("Pictures", "the run has none, which it makes where it is measured")
-        return
-    step, files = found
-    for name, (title, note) in TITLES.items():
-        if name in files:
-            told = f"{note} {_origin(compilation)} The networks are those {after_step(step)}."
-            yield _picture(title, told, files[name])
-
-
-def _origin(compilation: Compilation) -> str:
-    """Which samples the pictures begin with."""
-    data = compilation.spec.data
-    if data and data.split.validation:
-        return "Samples are of the validation part."
-    return "Samples are those of training, since no validation part is set aside."
-
-
-def _picture(title: str, note: str, file: Path) -> Piece:
-    try:
-        content = _drawn(file)
-    except OSError as error:
-        return LeftOut(title, f"`{file.name}` can't be read: {error.strerror or error}")
-    image = element("img", src=data_uri(content, "image/png"), alt=title)
-    return Section(title, element("div", image, class_="made"), note)
-
-
-def _drawn(file: Path) -> bytes:
-    """A picture that a run drew.
-
-    Raises: OSError: it is something else, or leads out of the run's folder.
-    """
-    if file.is_symlink() or file.parent.is_symlink() or file.parent.parent.is_symlink():
-        raise OSError("it is a link")
-    with file.open("rb") as opened:
-        content = opened.read(LARGEST + 1)
-    if not content.startswith(PNG) or len(content) > LARGEST:
-        raise OSError("it is no picture of a run")
-    return content
 
 
 def _carried(subject: Subject) -> Piece:

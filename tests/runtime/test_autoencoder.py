@@ -293,10 +293,10 @@ def test_programs_are_the_networks(finished: TrainResult) -> None:
     batch = batch_of(compilation, "test", 10)
     with torch.inference_mode():
         made = objective.outputs(batch)[MADE]
-        (whole,) = objective.run("reconstruct", batch.raw).values()
-        code = objective.run("encode", batch.raw)
-        (again,) = objective.run("decode", {"z": next(iter(code.values()))}).values()
-        error = objective.run("score", batch.raw)["error"]
+        (whole,) = objective.programs.run("reconstruct", batch.raw).values()
+        code = objective.programs.run("encode", batch.raw)
+        (again,) = objective.programs.run("decode", {"z": next(iter(code.values()))}).values()
+        error = objective.programs.run("score", batch.raw)["error"]
     torch.testing.assert_close(whole, made * 16)
     torch.testing.assert_close(again, whole)
     torch.testing.assert_close(error, objective_scores(objective, batch))

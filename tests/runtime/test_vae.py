@@ -449,7 +449,7 @@ def test_the_exported_score_is_the_bound_of_the_step() -> None:
     with torch.inference_mode():
         found = objective.drawn(batch, 1)
         noise = (found[CODES][0] - found[MEAN]) / (0.5 * found[LOGVAR]).exp()
-        scored = objective.run("score", {**batch.raw, "noise": noise})
+        scored = objective.programs.run("score", {**batch.raw, "noise": noise})
     kl = kl_normal(found[MEAN], found[LOGVAR]).sum(1)
     torch.testing.assert_close(scored["kl"], kl)
     torch.testing.assert_close(scored["reconstruction"], -found[LOG_P][0])

@@ -163,7 +163,7 @@ def test_figures_of_a_run_are_those_of_its_indices(
     objective = trained(spec, finished)
     assert isinstance(objective, VqVae)
     with torch.inference_mode():
-        indices = objective.run("encode", batch_of(spec, "test").raw)["indices"]
+        indices = objective.programs.run("encode", batch_of(spec, "test").raw)["indices"]
     shares = torch.bincount(indices.flatten(), minlength=32).double() / indices.numel()
     found = finished.metrics["test"]
     assert found["usage"] == pytest.approx(float((shares > 0).double().mean()))
@@ -189,10 +189,10 @@ def test_decoding_indices_is_the_reconstruction(spec: Compilation, finished: Tra
     assert isinstance(objective, VqVae)
     batch = batch_of(spec, "test", 20)
     with torch.inference_mode():
-        indices = objective.run("encode", batch.raw)
-        (again,) = objective.run("decode", indices).values()
-        (whole,) = objective.run("reconstruct", batch.raw).values()
-        error = objective.run("score", batch.raw)["error"]
+        indices = objective.programs.run("encode", batch.raw)
+        (again,) = objective.programs.run("decode", indices).values()
+        (whole,) = objective.programs.run("reconstruct", batch.raw).values()
+        error = objective.programs.run("score", batch.raw)["error"]
         made = objective.outputs(batch)[MADE]
     assert indices["indices"].shape == (20, 2, 2)
     torch.testing.assert_close(again, whole)

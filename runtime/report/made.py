@@ -1,0 +1,63 @@
+"""Pictures that networks made while they were trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ...compiler.driver import Compilation
+from ..gallery import newest_pictures
+from .markup import element
+from .pictures import data_uri
+from .section import LeftOut, Piece, Section
+from .state import after_step
+from .subject import Subject
+
+PNG, LARGEST = b"\x89PNG\r\n\x1a\n", 4 << 20
+"""What a picture begins with, and how many bytes it may have."""
+
+
+def pictures(
+    subject: Subject, compilation: Compilation, titles: Mapping[str, tuple[str, str]]
+) -> Iterator[Piece]:
+    """The newest pictures of a run. titles: name of a picture -> title, and a note."""
+    found = newest_pictures(subject.folder)
+    if found is None:
+        yield LeftOut("Pictures", "the run has none, which it makes where it is measured")
+        return
+    step, files = found
+    for name, (title, note) in titles.items():
+        if name in files:
+            told = f"{note} {_origin(compilation)} The networks are those {after_step(step)}."
+            yield _picture(title, told, files[name])
+
+
+def _origin(compilation: Compilation) -> str:
+    """Which samples the pictures begin with."""
+    data = compilation.spec.data
+    if data and data.split.validation:
+        return "Samples are of the validation part."
+    return "Samples are those of training, since no validation part is set aside."
+
+
+def _picture(title: str, note: str, file: Path) -> Piece:
+    try:
+        content = _drawn(file)
+    except OSError as error:
+        return LeftOut(title, f"`{file.name}` can't be read: {error.strerror or error}")
+    image = element("img", src=data_uri(content, "image/png"), alt=title)
+    return Section(title, element("div", image, class_="made"), note)
+
+
+def _drawn(file: Path) -> bytes:
+    """A picture that a run drew.
+
+    Raises: OSError: it is something else, or leads out of the run's folder.
+    """
+    if file.is_symlink() or file.parent.is_symlink() or file.parent.parent.is_symlink():
+        raise OSError("it is a link")
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST + 1)
+    if not content.startswith(PNG) or len(content) > LARGEST:
+        raise OSError("it is no picture of a run")
+    return content
