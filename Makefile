@@ -5,7 +5,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-codes reproduce-memory \
+.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-codes reproduce-memory reproduce-modes \
 	reproduce-text clean
 
 help: ## print the targets
@@ -57,6 +57,9 @@ reproduce-memory: setup-dev ## how far back RNN, LSTM and GRU remember; writes d
 
 reproduce-codes: setup-dev ## what codes of VAEs hold, over three seeds; writes docs/results/codes.*
 	$(BIN)/python benchmarks/reproduce_codes.py
+
+reproduce-modes: setup-dev ## which GANs find all points of a ring, over five seeds; writes docs/results/modes.*
+	$(BIN)/python benchmarks/reproduce_modes.py
 
 reproduce-text: setup-dev ## what a character costs language models and n-grams; writes docs/results/text.md
 	$(BIN)/python benchmarks/reproduce_text.py

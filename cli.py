@@ -867,7 +867,7 @@ def generate(
 def sample(
     bundle: Path, output: Path, count: int, settings: tuple[str, ...], seed: int, device: Any
 ) -> None:
-    """Draw new samples by the program `sample` of a bundle, in ONNX Runtime alone."""
+    """Draw new samples by the program `sample` or `generate` of a bundle, in ONNX Runtime alone."""
     from .runtime.sample import ENDINGS, write_samples
     from .runtime.session import load
 

@@ -6,7 +6,7 @@ very file that goes into the bundle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ SEED = 20
 class Comparison:
     """One output of one case.
 
-    relative: the largest difference, divided by the largest absolute value of torch's output; for
-        an output in raw units as the network gave it, since a large mean would hide anything.
+    relative: the largest difference, divided by the largest absolute value of torch's output in
+        this case and in those that differ in the batch alone; for an output in raw units as the
+        network gave it, since a large mean would hide anything.
     chunks: the steps of each chunk, where chunks are compared with what the whole gives.
     """
 
@@ -67,26 +68,56 @@ def compare_program(
     """
     session, units = make_session(model, "cpu"), raw_units(graph)
     generator = np.random.Generator(np.random.PCG64(SEED))
-    found: list[Comparison] = []
+    runs: list[tuple[Mapping[str, int], Arrays, Arrays]] = []
     for sizes in size_grid(graph):
         inputs = sample_inputs(graph, sizes, fields, generator)
         expected = run_torch(inputs)
         actual = dict(zip(graph.outputs, session.run(list(graph.outputs), inputs), strict=True))
         if judge and draws(graph):
             actual = judge.settled(inputs, expected, actual)
-        for name in graph.outputs:
-            figures = measured(expected[name], actual[name], units.get(name))
-            found.append(Comparison(graph.name, sizes, name, *figures))
-    return found
+        runs.append((sizes, expected, actual))
+    return [
+        Comparison(graph.name, sizes, name, *_of_run(runs, place, name, units.get(name)))
+        for place, (sizes, _, _) in enumerate(runs)
+        for name in graph.outputs
+    ]
+
+
+def _of_run(
+    runs: list[tuple[Mapping[str, int], Arrays, Arrays]],
+    place: int,
+    name: str,
+    units: RawUnits | None,
+) -> tuple[float, float]:
+    """The difference of one output in one run, relative to what batches of any size give.
+
+    A single sample may have an output near 0 by chance, such as one score: what is large and what
+    is small is then told by the runs that differ in the batch alone.
+    """
+    sizes, expected, actual = runs[place]
+    alike = [made[name] for other, made, _ in runs if _but_batch(other) == _but_batch(sizes)]
+    return measured(expected[name], actual[name], units, alike)
+
+
+def _but_batch(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {symbol: size for symbol, size in sizes.items() if symbol != "B"}
 
 
 def measured(
-    expected: NDArray[Any], actual: NDArray[Any], units: RawUnits | None
+    expected: NDArray[Any],
+    actual: NDArray[Any],
+    units: RawUnits | None,
+    alike: Sequence[NDArray[Any]] = (),
 ) -> tuple[float, float]:
-    """The difference of an output, relative and absolute; units: where it is in raw ones."""
-    relative, absolute = difference(expected, actual)
+    """The difference of an output, relative and absolute.
+
+    Args:
+        units: where it is in raw ones.
+        alike: values of the same output, whose largest one counts as one of these.
+    """
+    relative, absolute = difference(expected, actual, alike=alike)
     if units and np.isfinite(relative):
-        relative = units.relative(expected, actual)
+        relative = units.relative(expected, actual, alike)
     return relative, absolute
 
 
@@ -97,10 +128,13 @@ class RawUnits:
     shift: NDArray[np.float64]
     factor: NDArray[np.float64]
 
-    def relative(self, expected: NDArray[Any], actual: NDArray[Any]) -> float:
+    def relative(
+        self, expected: NDArray[Any], actual: NDArray[Any], alike: Sequence[NDArray[Any]] = ()
+    ) -> float:
         """The difference of the network's numbers; rounding the raw ones to float32 is none."""
         rounding = 2 * float(np.finfo(np.float32).eps) * np.abs(self.shift)
-        return difference(self._network(expected), self._network(actual), rounding)[0]
+        others = [self._network(values) for values in alike]
+        return difference(self._network(expected), self._network(actual), rounding, others)[0]
 
     def _network(self, raw: NDArray[Any]) -> NDArray[np.float64]:
         numbers: NDArray[np.float64] = raw.astype(np.float64) / self.factor + self.shift
@@ -171,12 +205,15 @@ def _sample(
 
 
 def difference(
-    expected: NDArray[Any], actual: NDArray[Any], rounding: NDArray[Any] | float = 0.0
+    expected: NDArray[Any],
+    actual: NDArray[Any],
+    rounding: NDArray[Any] | float = 0.0,
+    alike: Sequence[NDArray[Any]] = (),
 ) -> tuple[float, float]:
     """The largest difference, relative to the largest expected value and absolute.
 
     Of integers, such as tokens, both are absolute: a large one hides no other that is wrong.
-    rounding: how much of a difference is none.
+    rounding: how much of a difference is none. alike: see `measured`.
     Infinite where shapes or element types differ or a value is not finite in one of them alone.
     """
     if expected.shape != actual.shape or expected.dtype != actual.dtype:
@@ -187,8 +224,16 @@ def difference(
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return float("inf"), float("inf")
     absolute = float(np.maximum(np.abs(left - right) - rounding, 0).max())
-    largest = float(np.abs(left).max()) if expected.dtype.kind == "f" else 0.0
+    if expected.dtype.kind != "f":
+        return absolute, absolute
+    largest = max(float(_sizes(values).max(initial=0)) for values in (left, *alike))
     return (absolute / largest if largest else absolute), absolute
+
+
+def _sizes(values: NDArray[Any]) -> NDArray[Any]:
+    """The absolute values of numbers that are finite."""
+    found: NDArray[Any] = np.abs(values[np.isfinite(values)])
+    return found
 
 
 def check_parity(comparisons: Iterable[Comparison], tolerance: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`netwright sample`: new samples by the program `sample` of a bundle. Torch-free."""
+"""`netwright sample`: new samples, which a bundle draws of noise. Torch-free."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .bundle import Port
     from .session import Bundle, Session
 
-PROGRAM = "sample"
+PROGRAMS = ("sample", "generate")
+"""What draws samples: of a `vae`, of a `gan`."""
 
 BATCH = 64
 """How many samples are made at once."""
@@ -41,11 +42,19 @@ def sample(
         seed: of the noise, by numpy's PCG64; of the same seed, fewer samples are the first of more.
         given: what the samples are made for, by input, such as `{"label": 3}`: one value for all,
             or an array along the batch, which repeats. Classes may be called by their names.
-    Raises: NetwrightError: B802: the bundle has no program `sample`, or a condition is missing,
-        unknown, or does not fit.
+    Raises: NetwrightError: B802: the bundle has no program that draws samples, or a condition is
+        missing, unknown, or does not fit.
     """
-    session = bundle.program(PROGRAM)
+    session = _session(bundle)
     return _made(session, count, seed, read_conditions(session.inputs, given or {}))
+
+
+def _session(bundle: Bundle) -> Session:
+    """The program that draws samples: a language model's `generate` takes no noise."""
+    for name in PROGRAMS:
+        if name in bundle.programs and any(p.noise for p in bundle.program(name).inputs.values()):
+            return bundle.program(name)
+    return bundle.program(PROGRAMS[0])
 
 
 def _made(session: Session, count: int, seed: int, conditions: Arrays) -> Arrays:
@@ -75,7 +84,7 @@ def write_samples(
     Args: output: a name that ends with one of `ENDINGS`. The others are those of `sample`.
     Raises: NetwrightError: B802: see `sample`. R903: the outputs are of another kind, or the disk.
     """
-    session, ending = bundle.program(PROGRAM), output.suffix.lower()
+    session, ending = _session(bundle), output.suffix.lower()
     _check_output(ending, session.outputs, count)
     conditions = read_conditions(session.inputs, given or {})
     found = _made(session, count, seed, conditions)

@@ -78,7 +78,7 @@ class Worker:
         if plan.compile:
             compile_module(self._module, varies=varies)
         self._recorded = Recorded(CudaRecorder(device)) if plan.graphs else None
-        self._masses, self._world = objective.masses, world
+        self._masses, self._moved, self._world = objective.masses, objective.moved, world
         self._exchange = None if world.is_alone else Exchange(self._module.moved, world)
         self._prefix = f"{turn.role}." if turn.role else ""
         self._key = f"optimizer/{turn.role}/"
@@ -137,6 +137,7 @@ class Worker:
         self._clip(step)
         self._scaler.step(self._optimizer)
         self._scaler.update()
+        self._moved(self._turn)
         self._forget_gradients()
         return {self._prefix + name: value.detach() for name, value in losses.items()}
 

@@ -62,6 +62,7 @@ PARAMETERS = {
     ("denoising_fashion", None): 89_089,
     ("digits_cnn", None): 53_362,
     ("fashion_cnn", None): 421_738,
+    ("gan_ring", None): 67_203,
     ("gru_adding", None): 13_121,
     ("gru_forecast", None): 3_723,
     ("lenet5", "borderless"): 44_426,
@@ -315,3 +316,12 @@ def test_specs_of_pairs_check_in_full(name: str) -> None:
     compilation = check(FIXTURES / "specs" / f"{name}.yaml")
     assert not compilation.diagnostics, render(compilation.diagnostics, "text")
     assert compilation.programs
+
+
+def test_the_gan_of_images_checks_in_full(tmp_path: Path) -> None:
+    text = (FIXTURES / "specs" / "sn_gan.yaml").read_text(encoding="utf-8")
+    spec = tmp_path / "sn_gan.yaml"
+    spec.write_text(text.replace("{path: faces32}", "{path: faces32, size: 32, labels: none}"))
+    compilation = check(spec)
+    assert not compilation.diagnostics, render(compilation.diagnostics, "text")
+    assert list(compilation.programs) == ["generate", "discriminate"]

@@ -11,6 +11,7 @@ from ..ir.graph import Graph, Node
 from ..objectives.encoder_decoder import EncoderDecoder
 from ..objectives.endings import last_change
 from ..objectives.fields import Interval
+from ..objectives.gan import Gan
 from ..objectives.supervised import Supervised
 from ..source import Key, Span
 from .base import LintContext, warning
@@ -89,6 +90,10 @@ def _judged(context: LintContext) -> Iterator[Judged]:
             of_loss = ("objective", objective.name, "losses", index, loss.name)
             if loss.kind == "values":
                 yield Judged(graph, loss.output, loss.target, of_loss)
+    if isinstance(objective, Gan):
+        graph = objective.generator_graph(context.graphs)
+        made, place = next(iter(graph.outputs)), ("objective", objective.name, "real")
+        yield Judged(graph, made, objective.real, place)
     if isinstance(objective, EncoderDecoder) and objective.gives_values:
         graph = objective.decoder_graph(context.graphs)
         path = ("objective", objective.name)

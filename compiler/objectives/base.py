@@ -100,6 +100,11 @@ class Objective(Section):
     """The keys of `training.optimizers`; () where one optimizer trains everything."""
 
     @property
+    def differentiates_twice(self) -> bool:
+        """Whether its losses hold gradients, whose gradient is taken."""
+        return False
+
+    @property
     @abstractmethod
     def program_names(self) -> tuple[str, ...]:
         """The programs that it yields."""

@@ -22,21 +22,24 @@ class Layers:
 
     recurrent: torch.compile leaves them as they are. drawing: recurrent ones with dropout inside.
     reading: torch reads numbers of their inputs, such as lengths, on the CPU.
+    twice: whether the loss holds gradients, whose gradient is then taken.
     """
 
     recurrent: frozenset[str] = frozenset()
     drawing: frozenset[str] = frozenset()
     reading: frozenset[str] = frozenset()
+    twice: bool = False
 
 
-def layers_of(graphs: Iterable[Graph]) -> Layers:
-    """What the layers of networks have."""
+def layers_of(graphs: Iterable[Graph], objective: Objective | None = None) -> Layers:
+    """What the layers of networks have, and what the objective does with them."""
     nodes = [node for graph in graphs for node in graph.nodes]
     recurrent = [node.op for node in nodes if isinstance(node.op, Recurrent)]
     return Layers(
         recurrent=frozenset(op.name for op in recurrent),
         drawing=frozenset(op.name for op in recurrent if op.dropout),
         reading=frozenset(node.op.name for node in nodes if _reads_values(node)),
+        twice=objective is not None and objective.differentiates_twice,
     )
 
 
@@ -49,7 +52,7 @@ def check_plan(
 ) -> Iterator[Problem]:
     """Requests of `plan` that no machine can meet, or that change nothing."""
     plan = training.plan
-    layers = layers_of(context.graphs.values())
+    layers = layers_of(context.graphs.values(), objective)
     yield from plan.problems()
     found = compile_obstacle(layers)
     if plan.compile and found:
@@ -88,6 +91,8 @@ def compile_obstacle(layers: Layers) -> str | None:
     """Why torch.compile is of no use to these layers; None where it may be."""
     if layers.recurrent:
         return f"it leaves recurrent layers ({_names(layers.recurrent)}) as they are"
+    if layers.twice:
+        return "it takes no gradients of gradients, as `regularizers` do"
     return None
 
 

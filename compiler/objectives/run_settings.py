@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ..diagnostics import Code
 from ..suggest import did_you_mean, listing
-from .base import Context, Objective
+from .base import Context, Objective, trained_graphs
+from .batch_size import batch_problems
 from .data import Data
 from .export import Export
 from .obstacles import check_plan
@@ -24,6 +25,8 @@ def check_training(
     for problem in _against(training, objective, data) if objective else ():
         context.report(problem, ("training",))
     for problem in check_plan(training, objective, context):
+        context.report(problem, ("training",))
+    for problem in batch_problems(training, trained_graphs(objective, context) or {}):
         context.report(problem, ("training",))
     check_parameters(training, objective, context)
 
@@ -59,10 +62,12 @@ def _roles(training: Training, objective: Objective) -> Iterator[Problem]:
     if roles and set(training.optimizers) != set(roles):
         wanted = ", ".join(f"`{role}`" for role in roles)
         found = ", ".join(f"`{role}`" for role in training.optimizers) or "none"
+        given = ", ".join(f"{role}: {{adam: {{lr: 2e-4}}}}" for role in roles)
         yield Problem(
             Code.O502,
             f"{objective.title} expects `optimizers` for {wanted}, found {found}",
             ("optimizers",),
+            help=f"write `optimizers: {{{given}}}`",
         )
 
 

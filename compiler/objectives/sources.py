@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .array_sources import Digits, Idx, Npy, Npz
 from .image_sources import ImageFolder
+from .mixture_sources import Ring
 from .sequence_sources import Adding, Brackets, CopyMemory, Reverse, SequentialImage
 from .series_source import Series
 from .source import Source
@@ -23,6 +24,7 @@ __all__ = [
     "Npz",
     "Parquet",
     "Reverse",
+    "Ring",
     "SequentialImage",
     "Series",
     "Source",
@@ -46,5 +48,6 @@ SOURCES: dict[str, type[Source]] = {
         CopyMemory,
         Brackets,
         Reverse,
+        Ring,
     )
 }

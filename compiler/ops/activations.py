@@ -360,6 +360,8 @@ class Hardsigmoid(Plain):
     Source:  torch.nn.Hardsigmoid; ONNX HardSigmoid with alpha 1/6.
     """
 
+    twice_differentiable: ClassVar[bool] = False
+
     module, function = "Hardsigmoid", "F.hardsigmoid"
 
     def onnx(self, e: Emitter, x: Handle) -> Handle:

@@ -246,6 +246,9 @@ class Op:
     family: ClassVar[str] = ""
     """The heading in the operator reference: the last part of the module's name."""
 
+    twice_differentiable: ClassVar[bool] = True
+    """Whether torch can take the gradient of its gradient, on a CPU and on a GPU."""
+
     reads_time: ClassVar[bool] = False
     """Whether arguments may hold the length of a sequence where it runs one chunk at a time."""
 

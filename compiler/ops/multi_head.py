@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..diagnostics import Code
 from ..ir.dims import Dim
 from ..ir.graph import Parameter
@@ -13,6 +15,8 @@ from .weights import Init
 
 class MultiHead(Op):
     """What all forms share: projections to queries, keys and values, and one back."""
+
+    twice_differentiable: ClassVar[bool] = False  # its kernels are fused
 
     heads: int = attribute(
         main=True, minimum=1, doc="In how many parts of the channels attention is computed."

@@ -43,6 +43,8 @@ BEGINNINGS = ("uniform", "orthogonal", "identity")
 class Recurrent(Op):
     """What the three kinds share: arguments, ports and types."""
 
+    twice_differentiable: ClassVar[bool] = False  # nor are cuDNN's kernels
+
     op_type: ClassVar[str]
     """The name of the ONNX node."""
 

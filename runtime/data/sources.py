@@ -20,6 +20,7 @@ from ...compiler.objectives.sources import (
     Npz,
     Parquet,
     Reverse,
+    Ring,
     SequentialImage,
     Series,
     Source,
@@ -36,7 +37,7 @@ from .raw import RawData
 from .sequences import read_sequential_image
 from .series import read_series
 from .tables import read_table
-from .tasks import adding, brackets, copy_memory, draw_task, reverse
+from .tasks import adding, brackets, copy_memory, draw_task, reverse, ring
 from .text import read_text
 
 Fields = Mapping[str, Field]
@@ -79,6 +80,10 @@ def _copy_memory(source: Any, fields: Fields, folder: Path) -> RawData:
 
 def _reverse(source: Any, fields: Fields, folder: Path) -> RawData:
     return draw_task(source, lambda rng, count: reverse(rng, count, source))
+
+
+def _ring(source: Any, fields: Fields, folder: Path) -> RawData:
+    return draw_task(source, lambda rng, count: ring(rng, count, source))
 
 
 def _brackets(source: Any, fields: Fields, folder: Path) -> RawData:
@@ -153,4 +158,5 @@ _READERS: dict[type[Source], Callable[[Any, Fields, Path], RawData]] = {
     CopyMemory: _copy_memory,
     Brackets: _brackets,
     Reverse: _reverse,
+    Ring: _ring,
 }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...compiler.objectives.mixture_sources import Ring
 from ...compiler.objectives.sequence_sources import (
     CLOSE,
     COPIED,
@@ -127,3 +128,17 @@ def reverse(rng: np.random.Generator, samples: int, settings: Reverse) -> Arrays
         "target": target,
         "target_lengths": lengths.copy(),
     }
+
+
+def ring(rng: np.random.Generator, samples: int, settings: Ring) -> Arrays:
+    """`point` f32[N, 2] and `mode` i64[N]: see the settings in mixture_sources.py."""
+    mode = rng.integers(0, settings.modes, samples)
+    noise = settings.std * rng.standard_normal((samples, 2))
+    points = ring_means(settings)[mode] + noise
+    return {"point": points.astype(np.float32), "mode": mode}
+
+
+def ring_means(settings: Ring) -> NDArray[np.float64]:
+    """Where the distributions lie: [modes, 2]."""
+    angles = 2 * np.pi * np.arange(settings.modes) / settings.modes
+    return settings.radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)

@@ -9,7 +9,7 @@ from ...compiler.driver import Compilation
 from ..data.dataset import Dataset, Part
 from ..opening import objective_of
 from ..session import Bundle
-from . import encoder_decoder, language_model, seq2seq, supervised
+from . import encoder_decoder, gan, language_model, seq2seq, supervised
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ DEPLOYED = {
     "supervised": Deployed(supervised.figures, supervised.demonstrate),
     "language_model": Deployed(language_model.figures, language_model.demonstrate),
     "seq2seq": Deployed(seq2seq.figures, seq2seq.demonstrate),
+    "gan": Deployed(gan.figures, gan.demonstrate),
     **dict.fromkeys(
         encoder_decoder.CODED,
         Deployed(encoder_decoder.figures, encoder_decoder.demonstrate),

@@ -171,6 +171,10 @@ class Objective(ABC):
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         """The losses of one turn; the networks are in training mode."""
 
+    def moved(self, turn: Turn) -> None:
+        """The optimizer has moved the networks of a turn: set what their weights must keep to."""
+        return
+
     @abstractmethod
     def outputs(self, batch: Batch) -> Outputs:
         """What evaluation judges; the networks are in evaluation mode."""

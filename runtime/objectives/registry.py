@@ -14,6 +14,7 @@ from ..opening import objective_of, pairs_of
 from ..planning.layout import arrange
 from .autoencoder import Autoencoder
 from .base import Objective
+from .gan import Gan
 from .language_model import LanguageModel
 from .seq2seq import Seq2Seq
 from .supervised import Supervised
@@ -40,6 +41,7 @@ MAKERS: dict[str, Maker] = {
     "autoencoder": Autoencoder,
     "vae": Vae,
     "vq_vae": VqVae,
+    "gan": Gan,
 }
 """By the name of the objective."""
 

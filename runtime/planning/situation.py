@@ -76,7 +76,7 @@ def work_of(compilation: Compilation, dataset: Dataset, device: torch.device) ->
         operators=operators_of(compilation.graphs.values()),
         settings=settings,
         steps=settings.total_steps(dataset.size("train")),
-        layers=layers_of(compilation.graphs.values()),
+        layers=layers_of(compilation.graphs.values(), compilation.spec.objective),
         home=choose_home(train, device),
         storage=storage_of(train),
         workers=choose_workers(train),

@@ -9,6 +9,7 @@ from ..runs import SPEC
 from .codes import codes
 from .curves import curves
 from .filters import filters
+from .gan import gan
 from .gradients import gradients
 from .language_model import language_model
 from .network import network
@@ -23,6 +24,7 @@ OBJECTIVES: dict[str, Callable[[Subject, Compilation], Pieces]] = {
     "language_model": language_model,
     "seq2seq": translations,
     **dict.fromkeys(("autoencoder", "vae", "vq_vae"), codes),
+    "gan": gan,
 }
 """Objective -> its sections: how well what was trained does what it is for."""
 

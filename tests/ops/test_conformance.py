@@ -296,6 +296,21 @@ def test_every_trained_tensor_gets_a_gradient(case: Case, layer: Any) -> None:
         assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
 
 
+@each_case
+def test_gradients_are_taken_twice_where_the_operator_says_so(case: Case, layer: Any) -> None:
+    """As penalties of a discriminator do: the gradient by the input has one by the weights."""
+    module = copy.deepcopy(layer.module).train()
+    given = [torch.from_numpy(array) for array in random_inputs(case, case.sizes()[1])]
+    floats = [x.requires_grad_() for x in given if x.dtype.is_floating_point]
+    made = [y.double().square().sum() for y in results(module(*given)) if y.requires_grad]
+    if not floats or not made:
+        return
+    slopes = torch.autograd.grad(sum(made), floats, create_graph=True, allow_unused=True)
+    lengths = [x.square().sum() for x in slopes if x is not None and x.requires_grad]
+    if case.op.twice_differentiable and lengths:
+        sum(lengths).backward()
+
+
 # ONNX
 
 

@@ -287,7 +287,7 @@ def test_a_failed_export_keeps_the_old_bundle(
     copy = shutil.copytree(bundle, tmp_path / "bundle")
     changed = finished.folder / "spec.yaml"
     real = parity.difference
-    monkeypatch.setattr(parity, "difference", lambda a, b: (1e-3, real(a, b)[1]))
+    monkeypatch.setattr(parity, "difference", lambda a, b, **_: (1e-3, real(a, b)[1]))
     with pytest.raises(NetwrightError) as caught:
         export_run(finished.folder, output=copy)
     assert code_of(caught) is Code.X701
@@ -368,6 +368,13 @@ def test_samples_keep_to_their_fields() -> None:
 )
 def test_difference(expected: list[float], actual: list[float], relative: float) -> None:
     assert parity.difference(np.array(expected), np.array(actual))[0] == relative
+
+
+def test_a_single_number_near_zero_is_judged_beside_those_of_larger_batches() -> None:
+    alone, several = np.array([1e-5]), np.array([1e-5, 1.0, float("inf")])
+    found = np.array([1e-5 + 1e-7])
+    assert parity.difference(alone, found)[0] == pytest.approx(0.01)
+    assert parity.difference(alone, found, alike=[several])[0] == pytest.approx(1e-7)
 
 
 # Predicting from files

@@ -92,6 +92,9 @@ class Toy:
     def begin(self) -> None:
         """Batches have nothing to do with those before."""
 
+    def moved(self, turn: Turn) -> None:
+        """Its weights may be what they are."""
+
     def outputs(self, batch: Batch) -> Outputs:
         raise NotImplementedError
 

@@ -1,0 +1,94 @@
+"""`gan`: how the exported discriminator judges real samples and generated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...compiler.diagnostics import Code, failure
+from ...compiler.driver import Compilation
+from ...compiler.objectives.gan import Gan
+from ...compiler.suggest import listing
+from ..data.batches import Batches
+from ..data.dataset import Dataset, Part
+from ..data.homes import choose_home
+from ..data.orders import usual_order
+from ..data.restore import as_stored
+from ..measure import seeded
+from ..noise import NoiseSource
+from ..objectives.adversarial_losses import game
+from ..objectives.gan import FAKE, REAL, losses_of
+from ..objectives.means import Means
+from ..opening import objective_of
+from ..session import Bundle
+
+CPU = torch.device("cpu")
+
+SHOWN = 3
+"""How many samples are made to show how it is done."""
+
+
+class Deployed:
+    """A generator and a discriminator as their bundle runs them, batch by batch."""
+
+    def __init__(self, settings: Gan, compilation: Compilation, bundle: Bundle) -> None:
+        self._settings, self._field = settings, compilation.fields[settings.real]
+        self._generate, self._discriminate = map(bundle.program, settings.program_names)
+
+    def scored(self, raw: dict[str, Tensor]) -> Tensor:
+        """The discriminator's scores of raw samples."""
+        given = {name: raw[name].numpy() for name in self._discriminate.inputs}
+        (scores,) = self._discriminate(**given).values()
+        return torch.from_numpy(scores)
+
+    def generated(self, raw: dict[str, Tensor]) -> Tensor:
+        """As many samples, of the same conditions, as data would hold them."""
+        count = len(next(iter(raw.values())))
+        ports = self._generate.inputs.items()
+        shapes = {n: [count, *map(int, p.shape[1:])] for n, p in ports if p.noise}
+        draw = torch.randn if self._settings.latent == "normal" else torch.rand
+        noise = {name: draw(shape) for name, shape in shapes.items()}
+        given = {name: {**raw, **noise}[name].numpy() for name in self._generate.inputs}
+        (made,) = self._generate(**given).values()
+        return as_stored(torch.from_numpy(made), self._field)
+
+
+def figures(
+    compilation: Compilation, bundle: Bundle, dataset: Dataset, part: Part
+) -> dict[str, float]:
+    """What training measures, over one part of the data."""
+    settings = objective_of(compilation)
+    assert isinstance(settings, Gan)
+    if missing := [name for name in settings.program_names if name not in bundle.programs]:
+        raise failure(
+            Code.B802,
+            f"expected a bundle with the programs {listing(settings.program_names)}, by which "
+            f"samples are judged, found one without {listing(missing)}",
+            help="add them to `programs` of `export`, or evaluate the run instead",
+        )
+    deployed, columns = Deployed(settings, compilation, bundle), dataset.parts[part]
+    home, layout = choose_home(columns, CPU), torch.contiguous_format
+    order = usual_order(columns)
+    batches = Batches(columns, dataset.fields, CPU, layout, home=home, order=order)
+    meter, played = Means(CPU), game(settings.loss)
+    seeded(CPU)
+    for batch in batches.in_order(2 * compilation.spec.training.batch):
+        raw = dict(batch.raw)
+        real, made = deployed.scored(raw), deployed.generated(raw)
+        outputs = {REAL: real, FAKE: deployed.scored({**raw, settings.real: made})}
+        meter.update(outputs, losses_of(played, outputs), batch)
+    return meter.compute()
+
+
+def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:
+    """The shape of samples that ONNX Runtime makes."""
+    if "generate" not in bundle.programs:
+        return
+    session, first = bundle.program("generate"), np.arange(min(SHOWN, dataset.size("test")))
+    samples = {name: column.batch(first) for name, column in dataset.parts["test"].items()}
+    given = {**samples, **NoiseSource(session.inputs, 0).draw({"B": len(first)})}
+    ((name, made),) = session(**{port: given[port] for port in session.inputs}).items()
+    yield f"made by the ONNX file: {name} {made.dtype} {list(made.shape)}"
