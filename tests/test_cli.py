@@ -174,7 +174,7 @@ def test_completion_completes() -> None:
 # init
 
 
-@pytest.mark.parametrize("family", ["cnn", "mlp", "rnn", "vae"])
+@pytest.mark.parametrize("family", ["cnn", "gan", "mlp", "rnn", "vae"])
 def test_init_writes_a_spec_that_checks_and_fits_its_schema(family: str) -> None:
     printed = succeed("init", "fresh", "--family", family)
     assert "next: netwright run fresh.yaml" in printed

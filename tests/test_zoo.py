@@ -56,6 +56,7 @@ PARAMETERS = {
     ("beta_vae_digits", None): 172_628,
     ("bilstm_tagger", None): 11_092,
     ("char_lstm", None): 374_668,
+    ("conditional_gan_digits", None): 191_585,
     ("conditional_vae_digits", None): 107_336,
     ("conv_vae_fashion", None): 916_833,
     ("convnext_tiny", None): 28_589_128,
