@@ -34,7 +34,7 @@ Points = list[tuple[int, float]]
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Loss and every metric that several runs have, over the optimizer steps, as a PNG.
+    """Losses and every metric that several runs have, over the optimizer steps, as a PNG.
 
     Raises: NetwrightError: R901: no run has recorded anything yet. R903: the file can't be written.
     """
@@ -46,10 +46,11 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
             help="compare them without `-o`, or wait until one has finished an epoch",
         )
     runs, labels = [run for run, _ in drawn], [label for _, label in drawn]
-    names = ["loss", *shared_metrics(runs)]
+    losses = shared_losses(runs)
+    names = [*losses, *shared_metrics(runs)]
     figure = _figure(len(names), labels)
     for axis, name in zip(figure.axes, names, strict=True):
-        _draw_panel(axis, runs, name)
+        _draw_panel(axis, runs, name, is_loss=name in losses)
     save_figure(figure, path)
 
 
@@ -75,6 +76,12 @@ def _figure(panels: int, labels: Sequence[str]) -> Any:
         fontsize=9,
     )
     return figure
+
+
+def shared_losses(runs: Sequence[Run]) -> list[str]:
+    """What runs make small: `loss`, or one for each optimizer, such as `generator.loss`."""
+    trained = dict.fromkeys(name for run in runs for r in run.history for name in r["train"])
+    return [name for name in trained if name.rpartition(".")[2] == "loss"] or ["loss"]
 
 
 def shared_metrics(runs: Sequence[Run]) -> list[str]:
@@ -106,17 +113,17 @@ def _handles(labels: Sequence[str]) -> list[Any]:
     return [Line2D([], [], color=color, linewidth=1.8, label=label) for label, color in pairs]
 
 
-def _draw_panel(axis: Any, runs: Sequence[Run], name: str) -> None:
-    parts = "dashed: training, solid: validation" if name == "loss" else "validation"
+def _draw_panel(axis: Any, runs: Sequence[Run], name: str, *, is_loss: bool) -> None:
+    parts = "dashed: training, solid: validation" if is_loss else "validation"
     axis.set_title(f"{name}  ({parts})", loc="left", color=INK, fontsize=10)
     axis.set_xlabel("step", color=FAINT)
     axis.grid(color=GRID, linewidth=0.8)
     axis.set_axisbelow(True)
-    for part in ("train", "validation") if name == "loss" else ("validation",):
+    for part in ("train", "validation") if is_loss else ("validation",):
         lines = [_points(run, part, name) for run in runs]
         for index, (points, color) in enumerate(zip(lines, _colors(len(runs)), strict=True)):
             _line(axis, part, points, color, covered_by=lines[index + 1 :].count(points))
-    if name == "loss":
+    if is_loss:
         scale_loss(axis)
 
 

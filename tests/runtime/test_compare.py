@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 from netwright.cli import cli
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.runtime.compare.comparison import JUDGING, Comparison, as_json, compare
-from netwright.runtime.compare.plot import draw_comparison, shared_metrics
+from netwright.runtime.compare.plot import draw_comparison, shared_losses, shared_metrics
 from netwright.runtime.compare.settings import ABSENT, differences, settings_of, value_text
 from netwright.runtime.compare.table import print_comparison
 from netwright.runtime.history import read_history
@@ -385,6 +386,16 @@ def test_curves_of_all_runs_are_drawn(finished: TrainResult, wide: Path, tmp_pat
     three_panels, colors = drawn(path)  # top_3 has a panel, where one run is all there is
     assert three_panels > two_panels
     assert ORANGE not in colors
+
+
+def test_each_optimizer_has_a_panel_for_its_loss(finished: TrainResult) -> None:
+    (run,) = compare([finished.folder]).runs
+    assert shared_losses([run]) == ["loss"]
+    trained = {"discriminator.loss": 0.7, "discriminator.real": 0.1, "generator.loss": 0.6}
+    two = replace(run, history=[{**record, "train": trained} for record in run.history])
+    assert shared_losses([two]) == ["discriminator.loss", "generator.loss"]
+    assert shared_losses([run, two]) == ["loss", "discriminator.loss", "generator.loss"]
+    assert shared_losses([replace(run, history=[])]) == ["loss"]
 
 
 def test_the_same_curves_do_not_hide_each_other(
