@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..ir.dims import Dim
 from ..ir.graph import Graph
-from ..ir.proofs import equal
 from ..ir.shapes import TensorType
 from ..suggest import listing
 from .alignment import check_alignment
@@ -17,7 +15,7 @@ from .binding import bind_inputs
 from .code_metric_checks import check_code_metrics
 from .fields import ANYTHING, Field
 from .padding import check_padding
-from .two_networks import TwoNetworkChecks, as_field
+from .two_networks import TwoNetworkChecks, as_field, same_sizes
 
 if TYPE_CHECKING:
     from .encoder_decoder import EncoderDecoder
@@ -44,7 +42,8 @@ class EncoderDecoderChecks(TwoNetworkChecks):
         if not all([self._target_fits(), self._takes_code(decoder)]):
             return
         check_alignment(settings.source_fields(self.graphs), [settings.target], context)
-        if not self._names_are_free():
+        read = {*settings.source_fields(self.graphs), settings.target}
+        if not self.names_are_free(settings.own_names(self.graphs), read):
             return
         made = self._encoder_types(encoder)
         code = made and self._code(encoder, made)
@@ -83,21 +82,6 @@ class EncoderDecoderChecks(TwoNetworkChecks):
                 "remove the input; what the decoder knows of a sample is its code",
             )
         return True
-
-    def _names_are_free(self) -> bool:
-        """Whether what is the programs' own can have the names that it always has."""
-        settings = self._settings
-        read = {*settings.source_fields(self.graphs), settings.target}
-        taken = [name for name in self._context.fields if name in read]
-        clashes = [name for name in taken if name in settings.own_names(self.graphs)]
-        for name in clashes:
-            self._context.misfit(
-                f"{settings.title} calls an input or an output of its programs `{name}`, and "
-                f"expects data fields of other names, found `{name}`",
-                ("data", "fields", name),
-                f"rename the field; `inputs: {{{name}: ...}}` binds a network's input to it",
-            )
-        return not clashes
 
     def _encoder_types(self, encoder: Graph) -> dict[str, TensorType] | None:
         settings, place = self._settings, (*self._path, "encoder")
@@ -197,8 +181,7 @@ class EncoderDecoderChecks(TwoNetworkChecks):
             return False
         output = settings.made_output(decoder)
         kind, wanted = types[output], settings.output_type(target)
-        alike = kind.rank == wanted.rank and all(map(_same, kind.shape, wanted.shape))
-        if alike and kind.dtype == wanted.dtype:
+        if same_sizes(kind, wanted):
             return not settings.gives_logits or self._lies_between()
         made = f"`{settings.target}` {target}" + (f" out of {wanted}" if wanted != target else "")
         return self.misfit(
@@ -248,7 +231,3 @@ def _maps_elsewhere(field: Field) -> bool:
     """Whether 0 and 1 of a binarized field are other raw values than its least and its largest."""
     interval = field.unbinarized.interval()
     return field.binarize is not None and interval not in ((0.0, 1.0), ANYTHING)
-
-
-def _same(one: Dim, other: Dim) -> bool:
-    return equal(one, other) is True

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..diagnostics import Code, Label
 from ..ir.graph import Graph
-from ..ir.proofs import equal
 from ..ir.shapes import TensorType
 from ..ops.base import Op
 from ..suggest import listing
@@ -17,7 +16,7 @@ from .endings import last_change
 from .gradient_penalties import GradientPenalty
 from .padding import check_padding
 from .problem import Problem
-from .two_networks import TwoNetworkChecks, as_field
+from .two_networks import TwoNetworkChecks, as_field, same_sizes
 
 if TYPE_CHECKING:
     from .gan import Gan
@@ -43,7 +42,10 @@ class GanChecks(TwoNetworkChecks):
             self._real_fits() and self._takes_real(discriminator),
             self._takes_code(generator),
         ]
-        if not all(fits) or not self._names_are_free():
+        if not all(fits):
+            return
+        settings = self._settings
+        if not self.names_are_free(settings.own_names(self.graphs), settings.reads(self._context)):
             return
         made = self._generator_types(generator)
         judged = self._discriminator_types(discriminator)
@@ -88,20 +90,6 @@ class GanChecks(TwoNetworkChecks):
                 else "name a field with an axis besides the batch",
             )
         return True
-
-    def _names_are_free(self) -> bool:
-        """Whether what is the programs' own can have the names that it always has."""
-        settings = self._settings
-        read = settings.reads(self._context)
-        clashes = [name for name in settings.own_names(self.graphs) if name in read]
-        for name in sorted(clashes):
-            self._context.misfit(
-                f"{settings.title} calls an input or an output of its programs `{name}`, and "
-                f"expects data fields of other names, found `{name}`",
-                ("data", "fields", name),
-                f"rename the field; `inputs: {{{name}: ...}}` binds a network's input to it",
-            )
-        return not clashes
 
     # The generator
 
@@ -162,10 +150,7 @@ class GanChecks(TwoNetworkChecks):
                 "leave out the others",
             )
         ((output, kind),) = types.items()
-        alike = kind.rank == wanted.rank and all(
-            equal(one, other) is True for one, other in zip(kind.shape, wanted.shape, strict=True)
-        )
-        if alike and kind.dtype == wanted.dtype:
+        if same_sizes(kind, wanted):
             return True
         return self.misfit(
             f"the generator expects to make `{settings.real}` {wanted}, found the output "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from ..diagnostics import Label
 from ..ir.graph import Graph
+from ..ir.proofs import equal
 from ..ir.shapes import SPEC_DTYPES, DType, TensorType
 from ..source import Key
 from ..suggest import did_you_mean
@@ -85,6 +86,30 @@ class TwoNetworkChecks:
             message = f"`{key}` names the data field `{name}`, which does not exist"
             self.misfit(message, key, did_you_mean(name, context.fields, "field"))
         return field
+
+    def names_are_free(self, own: Collection[str], read: Collection[str]) -> bool:
+        """Whether what is the programs' own can have the names that it always has.
+
+        own: what programs call inputs and outputs that are no fields. read: the fields they take.
+        """
+        clashes = [name for name in self._context.fields if name in read and name in own]
+        for name in clashes:
+            self._context.misfit(
+                f"{self._settings.title} calls an input or an output of its programs `{name}`, and "
+                f"expects data fields of other names, found `{name}`",
+                ("data", "fields", name),
+                f"rename the field; `inputs: {{{name}: ...}}` binds a network's input to it",
+            )
+        return not clashes
+
+
+def same_sizes(kind: TensorType, wanted: TensorType) -> bool:
+    """Whether two types are proved to have the same sizes and elements."""
+    return (
+        kind.rank == wanted.rank
+        and all(equal(a, b) is True for a, b in zip(kind.shape, wanted.shape, strict=True))
+        and kind.dtype == wanted.dtype
+    )
 
 
 def as_field(kind: TensorType) -> Field:

@@ -12,24 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...compiler.diagnostics import Code, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.autoencoder import Autoencoder
 from ...compiler.objectives.density import NOISE
 from ...compiler.objectives.encoder_decoder import EncoderDecoder
-from ...compiler.objectives.fields import Field
 from ...compiler.objectives.likelihoods import LOGVAR, MEAN
 from ...compiler.objectives.source import Source
 from ...compiler.objectives.vae import Vae
 from ...compiler.objectives.vq_vae import COMMITMENT, INDICES, QUANTIZED, VqVae
-from ...compiler.suggest import listing
 from ..codes.closing import closing_figures
 from ..codes.meter import MADE, CodeMeter, Reconstructions, VaeMeter, VqVaeMeter
 from ..data.batches import Batch, Batches
-from ..data.columns import Columns
 from ..data.dataset import Dataset, Part, open_source
-from ..data.homes import choose_home
-from ..data.orders import usual_order
 from ..data.preprocess import Preprocess
 from ..measure import seeded
 from ..noise import NoiseSource
@@ -40,8 +34,7 @@ from ..objectives.corruptions import Spoiler
 from ..objectives.vae import BETA, CAPACITY, CODES, LOG_P, Bound, elements_of, log_evidence
 from ..opening import objective_of
 from ..session import Bundle
-
-CPU = torch.device("cpu")
+from .parts import CPU, batches_of, need_programs
 
 SHOWN = 3
 """How many samples are scored to show how it is done."""
@@ -197,10 +190,10 @@ def figures(
     """What training measures, over one part of the data."""
     settings = objective_of(compilation)
     assert isinstance(settings, EncoderDecoder)
-    _check_programs(bundle)
+    need_programs(bundle, MEASURED, "codes are measured")
     coded = CODED[settings.name](settings, compilation, bundle)
     meter, size = coded.meter(), 2 * compilation.spec.training.batch
-    judged = _batches(dataset.parts[part], dataset.fields)
+    judged = batches_of(dataset.parts[part], dataset.fields)
     seeded(CPU)
     for batch in judged.in_order(size):
         outputs, losses = coded.measured(batch)
@@ -208,9 +201,9 @@ def figures(
 
     def other(source: Source) -> Batches:
         columns = open_source(source, dataset.fields, compilation.spec.dims, dataset.folder)
-        return _batches(columns, dataset.fields)
+        return batches_of(columns, dataset.fields)
 
-    train = _batches(dataset.parts["train"], dataset.fields)
+    train = batches_of(dataset.parts["train"], dataset.fields)
     seeded(CPU)
     closing = closing_figures(settings.metrics, coded, Parts(judged, train, size, other))
     return {**meter.compute(coded.numbers), **closing}
@@ -218,21 +211,6 @@ def figures(
 
 MEASURED = ("encode", "reconstruct", "score")
 """The programs that figures are made of."""
-
-
-def _check_programs(bundle: Bundle) -> None:
-    if missing := [name for name in MEASURED if name not in bundle.programs]:
-        raise failure(
-            Code.B802,
-            f"expected a bundle with the programs {listing(MEASURED)}, by which codes are "
-            f"measured, found one without {listing(missing)}",
-            help="add them to `programs` of `export`, or evaluate the run instead",
-        )
-
-
-def _batches(columns: Columns, fields: Mapping[str, Field]) -> Batches:
-    home, layout = choose_home(columns, CPU), torch.contiguous_format
-    return Batches(columns, fields, CPU, layout, home=home, order=usual_order(columns))
 
 
 def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:

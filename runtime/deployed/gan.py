@@ -8,14 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiler.diagnostics import Code, failure
 from ...compiler.driver import Compilation
 from ...compiler.objectives.gan import Gan
-from ...compiler.suggest import listing
-from ..data.batches import Batches
 from ..data.dataset import Dataset, Part
-from ..data.homes import choose_home
-from ..data.orders import usual_order
 from ..data.restore import as_stored
 from ..measure import seeded
 from ..noise import NoiseSource
@@ -24,8 +19,7 @@ from ..objectives.gan import FAKE, REAL, losses_of
 from ..objectives.means import Means
 from ..opening import objective_of
 from ..session import Bundle
-
-CPU = torch.device("cpu")
+from .parts import CPU, batches_of, need_programs
 
 SHOWN = 3
 """How many samples are made to show how it is done."""
@@ -62,17 +56,9 @@ def figures(
     """What training measures, over one part of the data."""
     settings = objective_of(compilation)
     assert isinstance(settings, Gan)
-    if missing := [name for name in settings.program_names if name not in bundle.programs]:
-        raise failure(
-            Code.B802,
-            f"expected a bundle with the programs {listing(settings.program_names)}, by which "
-            f"samples are judged, found one without {listing(missing)}",
-            help="add them to `programs` of `export`, or evaluate the run instead",
-        )
-    deployed, columns = Deployed(settings, compilation, bundle), dataset.parts[part]
-    home, layout = choose_home(columns, CPU), torch.contiguous_format
-    order = usual_order(columns)
-    batches = Batches(columns, dataset.fields, CPU, layout, home=home, order=order)
+    need_programs(bundle, settings.program_names, "samples are judged")
+    deployed = Deployed(settings, compilation, bundle)
+    batches = batches_of(dataset.parts[part], dataset.fields)
     meter, played = Means(CPU), game(settings.loss)
     seeded(CPU)
     for batch in batches.in_order(2 * compilation.spec.training.batch):
