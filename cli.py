@@ -677,12 +677,19 @@ def _figures(figures: Any) -> str:
 @click.option(
     "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
 )
+@click.option(
+    "--judge",
+    metavar="BUNDLE",
+    type=EXISTING,
+    help="A classifier by which new samples are judged; the spec's `judge` unless given.",
+)
 @plugin_option
 @data_option
 @device_option
 def evaluate(
     source: Path,
     split: Any,
+    judge: Path | None,
     plugins: tuple[Path, ...],
     data_dir: Path | None,
     device: str | None,
@@ -691,7 +698,7 @@ def evaluate(
     from .runtime.evaluate import evaluate as measure
 
     load_plugins(plugins)
-    figures = measure(source, split=split, data_dir=data_dir, device=device, warn=warn)
+    figures = measure(source, split=split, data_dir=data_dir, device=device, judge=judge, warn=warn)
     click.echo(f"{split}: {_figures(figures)}")
 
 

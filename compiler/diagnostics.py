@@ -65,6 +65,7 @@ class Code(Enum):
     R906 = "there is not enough memory"
     R907 = "a package that an option needs is not installed"
     R908 = "the processes of a run did not find or lost each other"
+    R909 = "a run did not come to what `stop_if` asks for"
     P951 = "a plug-in cannot be loaded"
     L901 = "vanilla `rnn` over more than 100 steps"
     L902 = "convolution over an axis that has no order"

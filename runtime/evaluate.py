@@ -12,6 +12,7 @@ from ..compiler.diagnostics import Code, NetwrightError, failure
 from ..compiler.driver import Compilation, compile_spec
 from ..compiler.objectives.field_checks import unmeasured
 from ..compiler.objectives.fields import with_statistics
+from ..compiler.objectives.judge import Judge
 from .bundle import SPEC, Manifest, damaged, is_bundle
 from .data.dataset import Dataset, Part
 from .memory import enough_memory
@@ -32,6 +33,7 @@ def evaluate(
     split: Part = "test",
     data_dir: Path | None = None,
     device: str | None = None,
+    judge: Path | None = None,
     warn: Warn = lambda text: None,
 ) -> dict[str, float]:
     """The losses and metrics of a run or a bundle.
@@ -40,14 +42,34 @@ def evaluate(
         source: a run's folder or a bundle. split: which samples.
         data_dir: what the data's paths are relative to; a run remembers it, a bundle does not.
         device: `auto`, `cpu` or `cuda`; None for what the spec says.
+        judge: the bundle of a classifier by which samples are judged that the network makes, in
+            place of the one that its spec names.
         warn: told where a run did not finish, and the state of which step is measured.
     Returns: figure -> value, losses averaged over the samples.
     Raises: NetwrightError: B801: the bundle; R901, R902: the run; F601, F602: the data;
-        R905: the device; R906: memory.
+        R905: the device; R906: memory. B802: the judge takes other samples, or there are none.
     """
     if is_bundle(source):
-        return _evaluate_bundle(source, split, data_dir, device)
-    return _evaluate_run(source, split, data_dir, device, warn)
+        return _evaluate_bundle(source, split, data_dir, device, judge)
+    return _evaluate_run(source, split, data_dir, device, judge, warn)
+
+
+def _judged_by(compilation: Compilation, classifier: Path | None) -> Compilation:
+    """A compilation whose spec names another classifier to judge by, where one is given."""
+    if classifier is None:
+        return compilation
+    objective = objective_of(compilation)
+    if "judge" not in type(objective).model_fields:
+        raise failure(
+            Code.B802,
+            f"`--judge` expects a network that makes samples, found one of {objective.title}",
+            help="leave it out",
+        )
+    found = objective.judged()
+    settings = found[1] if found else Judge()
+    changed = settings.model_copy(update={"classifier": str(classifier.resolve())})
+    told = objective.model_copy(update={"judge": changed})
+    return replace(compilation, spec=replace(compilation.spec, objective=told))
 
 
 def _data(compilation: Compilation, folder: Path, split: Part) -> Dataset:
@@ -63,10 +85,15 @@ def _data(compilation: Compilation, folder: Path, split: Part) -> Dataset:
 
 
 def _evaluate_run(
-    run: Path, split: Part, data_dir: Path | None, device: str | None, warn: Warn
+    run: Path,
+    split: Part,
+    data_dir: Path | None,
+    device: str | None,
+    classifier: Path | None,
+    warn: Warn,
 ) -> dict[str, float]:
     recorded = read_run(run).get("data")
-    compilation = open_run(run)
+    compilation = _judged_by(open_run(run), classifier)
     folder = data_dir or (Path(recorded) if isinstance(recorded, str) else run)
     dataset = _data(compilation, folder, split)
 
@@ -74,6 +101,7 @@ def _evaluate_run(
     from .device import choose_device
     from .export import tested_step
     from .job import make_job
+    from .judging.opening import open_judge
     from .measure import measure
     from .planning.choose import evaluation_plan
     from .planning.kernels import kernels
@@ -81,7 +109,8 @@ def _evaluate_run(
 
     chosen = choose_device(device or compilation.spec.training.device)
     plan = evaluation_plan(compilation, dataset, chosen)
-    job = make_job(compilation, dataset, chosen, run, plan)
+    judge = open_judge(compilation, dataset, chosen)
+    job = make_job(compilation, dataset, chosen, run, plan, judge=judge)
     step, _ = tested_step(run)
     if limits := outcome_of(run).limits(step):
         warn(limits)
@@ -90,17 +119,22 @@ def _evaluate_run(
     assert batches is not None
     with kernels(plan), closing(job):
         found = measure(job.objective, batches, 2 * job.settings.batch, job.figures(), step)
-        return {**found, **job.closing(batches)}
+        return {**found, **job.closing(batches), **job.judged(batches, ends=True).figures}
 
 
 def _evaluate_bundle(
-    folder: Path, split: Part, data_dir: Path | None, device: str | None
+    folder: Path,
+    split: Part,
+    data_dir: Path | None,
+    device: str | None,
+    classifier: Path | None,
 ) -> dict[str, float]:
     from .session import load
 
     bundle = load(folder, _session_device(device))
     compilation = _with_labels(compile_spec(folder / SPEC), bundle.labels)
     compilation = _with_statistics(compilation, folder, bundle.manifest)
+    compilation = _judged_by(compilation, classifier)
     dataset = _bundle_data(compilation, folder, data_dir, split)
 
     from .deployed.registry import deployed

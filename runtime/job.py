@@ -16,6 +16,7 @@ from .data.homes import choose_home
 from .data.orders import Order, Streams, usual_order
 from .distributed.world import ALONE, World
 from .goal import Goal, Patience
+from .judging.judge import SampleJudge
 from .objectives.base import Objective
 from .objectives.registry import bind
 from .opening import objective_of
@@ -30,6 +31,7 @@ def make_job(
     folder: Path,
     plan: Plan,
     world: World = ALONE,
+    judge: SampleJudge | None = None,
 ) -> Job:
     """Networks with fresh weights drawn by the spec's seed, and the data where the plan says."""
     layout = plan.layout
@@ -75,6 +77,7 @@ def make_job(
         plan=plan,
         world=world,
         other=lambda source: _other(source, compilation, dataset, device, plan),
+        judge=judge,
     )
 
 

@@ -23,17 +23,18 @@ OUTCOME = "outcome.json"
 BEGAN = "the weights it began with"
 """What the state of step 0 is."""
 
-How = Literal["running", "cut off", "stopped", "diverged", "early", "finished"]
+How = Literal["running", "cut off", "stopped", "diverged", "gated", "early", "finished"]
 
 
 class Outcome(BaseModel):
     """How far a run came, and why no further.
 
-    how: `early` finished by early stopping; `cut off` was killed or ended by an error.
+    how: `early` finished by early stopping; `cut off` was killed or ended by an error; `gated` did
+        not come to what `stop_if` asks for.
     step: of the end: the last that was taken, or the one that gave a number that is not finite;
         None where nothing tells. total_steps: those that were planned; None likewise.
     rewinds: how often it went back before it diverged. signal: which one stopped it.
-    why: what was found where it diverged, and in which layer.
+    why: what was found where it diverged, and in which layer; or by which gate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -56,6 +57,8 @@ class Outcome(BaseModel):
             return f"finished by early stopping{self._place()}"
         if self.how == "diverged":
             return f"diverged{self._place()}{_after(self.rewinds)}"
+        if self.how == "gated":
+            return f"ended by `stop_if`{self._place()}"
         if self.how == "stopped":
             return f"stopped{self._place()}{_by(self.signal)}"
         return {"running": "still training", "cut off": CUT_OFF}.get(self.how, self.how)
@@ -63,21 +66,21 @@ class Outcome(BaseModel):
     @property
     def predicate(self) -> str:
         """The same as what a sentence says of the run: `was stopped at step 80 of 960`."""
-        return {"stopped": "was ", "running": "is "}.get(self.how, "") + str(self)
+        return {"stopped": "was ", "gated": "was ", "running": "is "}.get(self.how, "") + str(self)
 
     def limits(self, step: int) -> str | None:
         """What whoever uses the checkpoint of a step must know; None where the run finished."""
         if self.is_finished:
             return None
-        code = " (R904)" if self.how == "diverged" else ""
+        code = {"diverged": " (R904)", "gated": " (R909)"}.get(self.how, "")
         return f"the run {self.predicate}{code}; this is its state of {self._state(step)}"
 
     def _state(self, step: int) -> str:
         if step == 0:
             return f"step 0: {BEGAN}"
-        if self.how == "stopped" and step == self.step:
+        if self.how in ("stopped", "gated") and step == self.step:
             return "that step"
-        told = self.how in ("stopped", "diverged") or self.total_steps is None
+        told = self.how in ("stopped", "gated", "diverged") or self.total_steps is None
         return f"step {step:,}" + ("" if told else f" of {self.total_steps:,}")
 
     def _place(self) -> str:
@@ -118,6 +121,13 @@ def note_divergence(
     outcome = Outcome(how="diverged", step=step, total_steps=total_steps, rewinds=rewinds, why=why)
     with suppress(NetwrightError):
         write_outcome(run, outcome)
+
+
+def note_gate(run: Path, error: NetwrightError, step: int, total_steps: int) -> None:
+    """Write down that a run ended in an R909, which is about to be told; as the one above."""
+    why = error.diagnostics[0].message
+    with suppress(NetwrightError):
+        write_outcome(run, Outcome(how="gated", step=step, total_steps=total_steps, why=why))
 
 
 def outcome_of(run: Path) -> Outcome:

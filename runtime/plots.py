@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ TRAIN, VALIDATION = "#2563eb", "#ea580c"
 COLORS = (VALIDATION, "#059669", "#9333ea", "#db2777", "#0891b2", "#ca8a04")
 WIDE = 30
 """A loss that falls by more than this factor is drawn on a logarithmic scale."""
+
+TOGETHER = 5
+"""Figures share a panel that are at most so many times as large as the smallest, or as 1."""
 
 NUMBERED = 20
 """Up to this many classes, a confusion matrix has its counts written in."""
@@ -35,35 +39,61 @@ def draw_curves(history: Sequence[Mapping[str, Any]], title: str, path: Path) ->
     """
     if not history:
         return
-    figures = [name for name in history[-1]["validation"] if name not in history[-1]["train"]]
-    panels = ["loss", *(["figures"] if figures else []), "learning rate"]
-    figure, axes = _panels(len(panels), title)
-    epochs = [record["epoch"] for record in history]
-    for axis, panel in zip(axes, panels, strict=True):
+    groups = _alike(history)
+    figure, axes = _panels(2 + len(groups), title)
+    unit = _unit(history)
+    places = [record[unit] for record in history]
+    for axis in axes:
+        axis.set_xlabel(unit, color=FAINT)
+    loss, *others, rate = axes
+    _draw_loss(loss, history, places)
+    for axis, names in zip(others, groups, strict=True):
+        for color, name in zip(COLORS * len(names), names, strict=False):
+            _line(axis, places, [r["validation"].get(name) for r in history], name, color)
+    _line(rate, places, [record["lr"] for record in history], f"at the {unit}'s end", FAINT)
+    rate.set_ylim(bottom=0)
+    titles = ["loss", *["validation"] * len(groups), "learning rate"]
+    for axis, panel in zip(axes, titles, strict=True):
         axis.set_title(panel, loc="left", color=INK, fontsize=11)
-        axis.set_xlabel("epoch", color=FAINT)
-        if panel == "loss":
-            _draw_loss(axis, history, epochs)
-        elif panel == "figures":
-            for color, name in zip(COLORS * len(figures), figures, strict=False):
-                _line(axis, epochs, [r["validation"].get(name) for r in history], name, color)
-            axis.set_title("validation", loc="left", color=INK, fontsize=11)
-        else:
-            _line(axis, epochs, [record["lr"] for record in history], "at the epoch's end", FAINT)
-            axis.set_ylim(bottom=0)
         axis.legend(frameon=False, labelcolor=INK, fontsize=9)
     save_figure(figure, path)
 
 
-def _draw_loss(axis: Any, history: Sequence[Mapping[str, Any]], epochs: list[int]) -> None:
+def _unit(history: Sequence[Mapping[str, Any]]) -> str:
+    """What figures are drawn over: epochs, or steps where an epoch has several records."""
+    epochs = [record["epoch"] for record in history]
+    return "epoch" if len(set(epochs)) == len(epochs) else "step"
+
+
+def _alike(history: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The validation's figures that are no losses, those of about one size together.
+
+    A distance of hundreds would press shares from 0 to 1 onto the axis.
+    """
+    names = [name for name in history[-1]["validation"] if name not in history[-1]["train"]]
+    sizes = {name: _size(record["validation"].get(name) for record in history) for name in names}
+    groups: list[list[str]] = []
+    for name in sorted(names, key=lambda name: sizes[name]):
+        if groups and sizes[name] <= TOGETHER * max(sizes[groups[-1][0]], 1.0):
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return groups
+
+
+def _size(values: Iterable[float | None]) -> float:
+    return max((abs(v) for v in values if v is not None and math.isfinite(v)), default=0.0)
+
+
+def _draw_loss(axis: Any, history: Sequence[Mapping[str, Any]], places: list[int]) -> None:
     names = list(history[-1]["train"])
     for index, name in enumerate(names):
         suffix = "" if name == "loss" else f" {name}"
         color = TRAIN if index == 0 else COLORS[index % len(COLORS)]
-        _line(axis, epochs, [r["train"].get(name) for r in history], f"training{suffix}", color)
+        _line(axis, places, [r["train"].get(name) for r in history], f"training{suffix}", color)
     if "loss" in history[-1]["validation"]:
         values = [r["validation"].get("loss") for r in history]
-        _line(axis, epochs, values, "validation", VALIDATION)
+        _line(axis, places, values, "validation", VALIDATION)
     scale_loss(axis)
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from ..compiler.driver import Compilation
 from .checkpoint import damage, load_weights
-from .files import write_json
+from .drawing import draw_grid
+from .files import write_bytes, write_json
 from .history import read_history, rounded
 from .measure import measure
 from .opening import class_names
+from .picturing import Painter, in_rows, is_drawable
 from .plots import draw_confusion, draw_curves
-from .runs import CONFUSION, CURVES, SUMMARY
+from .runs import CONFUSION, CURVES, NEAREST, SUMMARY
 from .stepper import Job
 from .trainer import Trainer
 from .weights import restore
@@ -87,7 +89,24 @@ def _at(trainer: Trainer, step: int) -> AbstractContextManager[None]:
 def _write(compilation: Compilation, job: Job, summary: dict[str, Any]) -> dict[str, str]:
     """Write the summary and draw the pictures. Returns: kind -> file in the run's folder."""
     write_json(job.folder / SUMMARY, summary)
-    return {"summary": SUMMARY, **_draw(compilation, job, summary["confusion"])}
+    drawn = _draw(compilation, job, summary["confusion"])
+    return {"summary": SUMMARY, **drawn, **_draw_nearest(compilation, job)}
+
+
+def _draw_nearest(compilation: Compilation, job: Job) -> dict[str, str]:
+    """Draw samples that were made above the training samples that they are like."""
+    judge = job.judge
+    if judge is None or judge.resembling is None:
+        return {}
+    field, found = compilation.fields[judge.name], judge.resembling
+    if not is_drawable(field):
+        return {}
+    (batch,) = job.train.chosen(found.indices, len(found.indices))
+    paint = Painter(field, batch.raw[judge.name])
+    made, learnt = (in_rows(paint(x)) for x in (found.made, batch.raw[judge.name]))
+    rows = [row for pair in zip(made, learnt, strict=True) for row in pair]
+    write_bytes(job.folder / NEAREST, draw_grid(rows))
+    return {"nearest": NEAREST}
 
 
 def _measure_parts(
@@ -95,17 +114,16 @@ def _measure_parts(
 ) -> tuple[dict[str, dict[str, float]], Confusion, dict[str, list[float]]]:
     """The figures of every part that was not trained on; the confusion and details of the last."""
     metrics: dict[str, dict[str, float]] = {}
-    figures = judged = None
-    for part, batches in (("validation", job.validation), ("test", job.test)):
-        if batches is not None:
-            figures, size = job.figures(), 2 * job.settings.batch
-            metrics[part] = measure(job.objective, batches, size, figures, step, job.world)
-            judged = batches
-    if figures is None or judged is None:
-        return metrics, None, {}
-    last = next(reversed(metrics))
-    metrics[last] |= job.closing(judged)
-    return metrics, figures.confusion(), figures.details()
+    parts = {"validation": job.validation, "test": job.test}
+    found = {name: batches for name, batches in parts.items() if batches is not None}
+    confusion, details = None, {}
+    for part, batches in found.items():
+        figures, size, ends = job.figures(), 2 * job.settings.batch, part == [*found][-1]
+        metrics[part] = measure(job.objective, batches, size, figures, step, job.world)
+        verdict = job.judged(batches, ends=ends)
+        metrics[part] |= {**(job.closing(batches) if ends else {}), **verdict.figures}
+        confusion, details = figures.confusion(), {**figures.details(), **verdict.details}
+    return metrics, confusion, details
 
 
 def _draw(compilation: Compilation, job: Job, confusion: Confusion) -> dict[str, str]:

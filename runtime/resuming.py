@@ -16,6 +16,7 @@ from .distributed.world import World
 from .lock import run_lock
 from .opening import as_recorded
 from .runs import (
+    JUDGE,
     RUN,
     check_is_run,
     check_same_spec,
@@ -115,6 +116,23 @@ def check_same_weights(folder: Path, begun_with: Mapping[str, Any]) -> None:
             f"expected the initial weights that the run `{folder}` was made with, found "
             f"`{begun_with['init_from']['path']}` changed",
             help="put the file back, or start a new run without `--resume`",
+        )
+
+
+def check_same_judge(folder: Path, judged_by: Mapping[str, Any]) -> None:
+    """Refuse to go on with figures of another classifier.
+
+    judged_by: what `run.json` would say of it now; empty without one.
+    Raises: NetwrightError: R902.
+    """
+    recorded = read_run(folder).get(JUDGE)
+    known = recorded.get("sha256") if isinstance(recorded, dict) else None
+    if judged_by and judged_by[JUDGE]["sha256"] != known:
+        raise failure(
+            Code.R902,
+            f"expected the classifier by which the run `{folder}` was judged, found "
+            f"`{judged_by[JUDGE]['path']}` changed",
+            help="put the bundle back, or start a new run without `--resume`",
         )
 
 

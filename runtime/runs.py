@@ -15,7 +15,7 @@ runs/<name>-<n>/
   checkpoints/    see checkpoint.py
   outcome.json    how it came to its end; see outcome.py
   run.lock        while a process trains there; see lock.py
-  curves.png  confusion.png  summary.json    when the run is done
+  curves.png  confusion.png  nearest.png  summary.json    when the run is done
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ PLAN = "plan.json"
 SUMMARY = "summary.json"
 CURVES = "curves.png"
 CONFUSION = "confusion.png"
+NEAREST = "nearest.png"
 
 FINGERPRINTS = "data_fingerprints"
 """What `run.json` calls those of its data."""
@@ -71,6 +72,9 @@ CLASSES = "classes"
 
 STATISTICS = "statistics"
 """What `run.json` calls the means and deviations of its training samples, by their fields."""
+
+JUDGE = "judge"
+"""What `run.json` calls the classifier that judges generated samples: path, sha256, classes."""
 
 FORMAT = 1
 

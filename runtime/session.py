@@ -233,9 +233,10 @@ def load(path: str | Path, device: Device = "auto") -> Bundle:
     return Bundle(Path(path), device)
 
 
-def make_session(model: Path, device: Device) -> Any:
+def make_session(model: Path | bytes, device: Device) -> Any:
     """An `onnxruntime.InferenceSession` on the device asked for.
 
+    model: a file, or the content of one.
     Raises: NetwrightError: R905: `cuda` is asked for and ONNX Runtime does not run on it.
     """
     import onnxruntime as ort

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .gradients import Norms
 from .grouping import Freezing
+from .judging.judge import SampleJudge, Verdict
 from .measure import evaluating, seeded
 from .numbers import Scheduled
 from .objectives.base import Meter, Objective, Parts
@@ -39,6 +41,7 @@ class Job:
     validation, test: None where nothing is set aside. goal: None to keep the last state only.
     patience: None where the run goes on to its end. figures: makes the metrics of one evaluation.
     other: opens another source of data, with the same fields.
+    judge: compares samples that the networks make with real ones; None where nothing does.
     """
 
     objective: Objective
@@ -55,6 +58,7 @@ class Job:
     plan: Plan
     world: World = ALONE
     other: Callable[[Source], Batches] | None = None
+    judge: SampleJudge | None = None
 
     def closing(self, judged: Batches) -> dict[str, float]:
         """The figures of a part of the data that are measured once, at the end."""
@@ -63,6 +67,23 @@ class Job:
         with evaluating(self.objective.networks.values()), torch.inference_mode():
             seeded(self.device, self.world.rank)
             return self.objective.closing(parts)
+
+    def judged(self, part: Batches, *, ends: bool = False) -> Verdict:
+        """What the judge says of samples that the networks make; nothing where there is none.
+
+        ends: whether it also looks at what takes long. One process does it for all.
+        """
+        judge, size = self.judge, 2 * self.settings.batch
+        if judge is None:
+            return Verdict({})
+
+        def look() -> dict[str, Any]:
+            with evaluating(self.objective.networks.values()), torch.inference_mode():
+                if ends:
+                    return judge.closing(self.objective, part, self.train, size).as_json()
+                return judge.judged(self.objective, part, size).as_json()
+
+        return Verdict(**self.world.lead(look))
 
     @property
     def share(self) -> Share:

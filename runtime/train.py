@@ -32,6 +32,7 @@ from .opening import (
 from .outcome import How, Outcome, write_outcome
 from .resuming import (
     check_same_data,
+    check_same_judge,
     check_same_weights,
     check_shared,
     enter,
@@ -57,7 +58,8 @@ class TrainResult:
     step: optimizer steps done; at the end, those of the checkpoint that was tested.
     signal: the number of the signal that stopped it; None where it reached its end.
     metrics: part of the data -> figure -> value; empty where it was stopped.
-    files: what was made: `summary`, `curves`, and for classes `confusion`.
+    files: what was made: `summary`, `curves`, for classes `confusion`, and where samples are judged
+        `nearest`.
     """
 
     folder: Path
@@ -110,6 +112,7 @@ def train(
 
         from .device import choose_device
         from .job import make_job
+        from .judging.opening import judge_record, open_judge
         from .planning.kernels import kernels
         from .planning.settle import settle_plan
 
@@ -118,14 +121,18 @@ def train(
         if chosen.type == "cpu":
             keep_freed_memory()
         tellers = observer.warn, world, observer.tell
+        judge = world.together(lambda: open_judge(compilation, dataset, chosen))
+        if folder is not None:
+            world.lead(lambda: check_same_judge(folder, judge_record(judge)))
         plan = settle_plan(compilation, dataset, chosen, folder, *tellers)
-        job = make_job(compilation, dataset, chosen, folder or Path(), plan, world)
+        job = make_job(compilation, dataset, chosen, folder or Path(), plan, world, judge)
         held.callback(job.close)
         begun_with = _initialise(weights, job, observer)
         if folder is None:
             about: dict[str, Any] = {"data": str(data_folder), "device": chosen.type}
             about |= {"launch": launch_name()} if launch_name() else {}
-            begun = _create(compilation, output, {**about, **begun_with}, dataset, job)
+            about |= {**begun_with, **judge_record(judge)}
+            begun = _create(compilation, output, about, dataset, job)
             world.lead(lambda: held.enter_context(run_lock(begun, observer.warn)))
             job = replace(job, folder=begun)
         elif begins:

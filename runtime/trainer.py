@@ -17,11 +17,12 @@ from ..compiler.diagnostics import NetwrightError
 from . import checkpoint
 from .divergence import Diverged, locate, not_finite_at_start
 from .gallery import Gallery
+from .gates import gate_error
 from .gradient_log import GradientLog
 from .history import History
 from .measure import measure
 from .observer import EpochEnd, Observer, Progress
-from .outcome import note_divergence
+from .outcome import note_divergence, note_gate
 from .resuming import newest_checkpoint
 from .rewinding import destination, keep_true, turn_back
 from .runs import GRADIENTS, METRICS, SAMPLES
@@ -186,7 +187,23 @@ class Trainer:
         self.observer.epoch_end(record)
         if state.ended:
             self._tell_end()
+        self._check_gates(validation)
         self._looked = time.perf_counter()
+
+    def _check_gates(self, validation: Mapping[str, float]) -> None:
+        """Raises: NetwrightError: R909: a figure lies where `stop_if` ends the run; it is saved."""
+        job, step = self.job, self.state.step
+        error = gate_error(job.settings.stop_if, validation, step, self.total)
+        if error is None:
+            return
+        self._save()
+
+        def fail() -> None:
+            if job.world.is_main:
+                note_gate(job.folder, error, step, self.total)
+            raise error
+
+        job.world.together(fail)
 
     def _show(self, *, measures: bool) -> None:
         """Let the networks make samples as often as validation samples are measured."""
@@ -210,7 +227,10 @@ class Trainer:
             return {}
         size, figures = 2 * job.settings.batch, job.figures()
         with self.stepper.averaged():
-            return measure(job.objective, job.validation, size, figures, self.state.step, job.world)
+            found = measure(
+                job.objective, job.validation, size, figures, self.state.step, job.world
+            )
+            return {**found, **job.judged(job.validation).figures}
 
     def _note_best(self, validation: Mapping[str, float]) -> bool:
         goal, state = self.job.goal, self.state

@@ -23,6 +23,7 @@ RUNTIME_CODES = {
     Code.R906: "tests/runtime: more memory than there is",
     Code.R907: "tests/runtime: an option whose package is not there",
     Code.R908: "tests/runtime: processes that are killed",
+    Code.R909: "tests/runtime/test_judging.py: runs that do not come to their gate",
     Code.P951: "tests: plug-ins",
 }
 """Codes that a spec alone does not trigger, and where they are tested."""

@@ -15,6 +15,7 @@ from ..ir.dims import Symbol
 from ..ir.graph import Graph
 from ..source import Key, Span
 from .fields import Field
+from .judge import Judge
 from .losses import FIRST, Axis
 from .problem import Problem
 from .section import Section
@@ -175,6 +176,10 @@ class Objective(Section):
     def other_sources(self) -> dict[str, Source]:
         """Data that is measured beside the spec's own: what asks for it -> source."""
         return {}
+
+    def judged(self) -> tuple[str, Judge] | None:
+        """The field whose samples it makes, and how these are judged; None where they are not."""
+        return None
 
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
         """Settings of `training` that it can't be trained with. It must have passed `check`."""

@@ -20,6 +20,7 @@ from .fields import Field
 from .gan_checks import LATENT, GanChecks
 from .gradient_penalties import PENALTIES, Penalty
 from .id_room import with_room
+from .judge import Judge
 from .network_use import NetworkUse
 from .problem import Problem
 from .program import ProgramBuilder
@@ -51,8 +52,9 @@ class Gan(Objective):
     discriminator. A data field that both networks read, such as a label, is a condition, and
     generated samples get those of the batch.
 
-    Losses say little of how good samples are. Figures: `discriminator.loss` and `generator.loss` as
-    in training, without penalties, and the mean scores `real` and `fake`.
+    Losses say little of how good samples are; a `judge` tells. Figures: `discriminator.loss` and
+    `generator.loss` as in training, without penalties, the mean scores `real` and `fake`, and those
+    of the `judge`.
 
     Programs: `generate` makes samples, in raw units, of `noise` (standard normal, or uniform from 0
     to below 1, which the generator sees as -1 to 1); `discriminate` gives the scores of raw
@@ -80,6 +82,9 @@ class Gan(Objective):
     )
     discriminator_steps: int = Setting(
         default=1, ge=1, le=1000, description="Steps of the discriminator to one of the generator."
+    )
+    judge: Judge | None = Setting(
+        default=None, description="How good generated samples are, beside real ones."
     )
 
     @property
@@ -127,7 +132,10 @@ class Gan(Objective):
         return {*self.conditions(graphs), *self.discriminator_fields(graphs).values(), self.real}
 
     def figures(self) -> dict[str, bool]:
-        return {}
+        return self.judge.figures() if self.judge else {}
+
+    def judged(self) -> tuple[str, Judge] | None:
+        return (self.real, self.judge) if self.judge else None
 
     def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
         read = (*self.conditions(graphs), *self.discriminator_fields(graphs).values())
@@ -154,14 +162,16 @@ class Gan(Objective):
             ("early_stopping",): stopping.figure if stopping else None,
         }
         for path, figure in followed.items():
-            if figure is not None:
+            if figure is not None and (figure == "loss" or not self.judge):
                 yield Problem(
                     Code.O502,
                     f"`{path[-1]}` expects a figure that tells how good a network is, and the "
                     "losses of a `gan` are those of two networks against each other, found "
                     f"`{figure}`",
                     path,
-                    help="remove it: the last state is kept",
+                    help="remove it, and the last state is kept"
+                    if not self.judge
+                    else "follow `coverage` or another figure of the `judge`",
                 )
         if training.steps is not None and training.steps < self.discriminator_steps:
             yield Problem(

@@ -54,6 +54,7 @@ class GanChecks(TwoNetworkChecks):
         if judged is not None:
             self._gives_scores(discriminator, judged)
         self._check_penalties(discriminator)
+        self._check_judge()
 
     # The data
 
@@ -236,6 +237,10 @@ class GanChecks(TwoNetworkChecks):
             found = f", found {listing(names)}" if names else ", found none"
             step = f"add `regularizers: [{GradientPenalty.name}]`"
             self.excluded(Problem(Code.O502, message + found, ("loss",), help=step))
+
+    def _check_judge(self) -> None:
+        for problem in self._settings.judge.problems() if self._settings.judge else ():
+            self._context.report(problem, (*self._path, "judge"))
 
     def _check_layers(self, discriminator: Graph) -> None:
         """Whether the gradient by the samples has a gradient in all layers."""

@@ -30,6 +30,8 @@ def length_problems(training: Training) -> Iterator[Problem]:
     else:
         rare = list(_intervals(_epochs_between(training), training.total_epochs, "epochs"))
     yield from rare or _patience(training)
+    if training.steps is not None:
+        yield from _gates(training, training.steps)
 
 
 def late_length_problems(training: Training, steps: int) -> Iterator[Problem]:
@@ -38,6 +40,7 @@ def late_length_problems(training: Training, steps: int) -> Iterator[Problem]:
         yield from _warmup(training, steps)
         yield from _drops(training, steps)
         yield from _intervals(_steps_between(training), steps, "steps")
+        yield from _gates(training, steps)
 
 
 def _warmup(training: Training, steps: int) -> Iterator[Problem]:
@@ -60,6 +63,18 @@ def _drops(training: Training, steps: int) -> Iterator[Problem]:
             ("schedule", schedule.name, "every"),
             help="lower `every`, or write `schedule: constant`",
         )
+
+
+def _gates(training: Training, steps: int) -> Iterator[Problem]:
+    for figure, gate in training.stop_if.items():
+        if gate.after >= steps:
+            yield Problem(
+                Code.G303,
+                f"`after` of `stop_if` expects less than the {steps} steps of the run, found "
+                f"{gate.after}: the gate would never look",
+                ("stop_if", figure, "after"),
+                help="lower it",
+            )
 
 
 def _steps_between(training: Training) -> Sequence[Interval]:

@@ -47,6 +47,8 @@ def _against(training: Training, objective: Objective, data: Data | None) -> Ite
     if training.early_stopping is not None:
         figure, path = training.early_stopping.figure, ("early_stopping",)
         yield from _watched("early_stopping", figure, path, objective, data)
+    for figure in training.stop_if:
+        yield from _watched("stop_if", figure, ("stop_if", figure), objective, data)
 
 
 def _roles(training: Training, objective: Objective) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field as Setting
@@ -18,7 +19,7 @@ from .problem import Problem
 from .run_length import length_problems
 from .schedules import LR_SCHEDULES, Constant, LearningRateSchedule
 from .section import OneKey, Section
-from .watching import Checkpoint, EarlyStopping, OnDivergence, Validation
+from .watching import Checkpoint, EarlyStopping, Gate, OnDivergence, Validation
 
 EPOCHS = 10
 """The length of a run that says neither `epochs` nor `steps`."""
@@ -101,6 +102,11 @@ class Training(Section):
     early_stopping: EarlyStopping | None = Setting(
         default=None, description="End when a figure no longer gets better: `early_stopping: 5`."
     )
+    stop_if: dict[str, Gate] = Setting(
+        default={},
+        description="Figure of the validation samples -> where the run ends with an error: "
+        "`stop_if: {coverage: {below: 0.2, after: 5000}}`.",
+    )
     on_divergence: OnDivergence = Setting(
         default=OnDivergence(), description="What to do when a loss is NaN or infinite."
     )
@@ -153,6 +159,9 @@ class Training(Section):
             )
         yield from self.validation.problems()
         yield from self.on_divergence.problems()
+        for figure, gate in self.stop_if.items():
+            for problem in gate.problems():
+                yield replace(problem, path=("stop_if", figure, *problem.path))
         yield from length_problems(self)
 
     def _divisors(self) -> list[int]:

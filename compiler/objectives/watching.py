@@ -83,6 +83,43 @@ class EarlyStopping(Section):
         return {"patience": data} if is_number else super().desugar(data)
 
 
+class Gate(Section):
+    """Ends a run that does not come to what is asked of it, with an error: `{below: 0.2}`.
+
+    It looks at a figure wherever validation samples are measured. The last state stays, and scripts
+    see that the run failed.
+    """
+
+    title: ClassVar[str] = "the gate of `stop_if`"
+
+    below: float | None = Setting(default=None, description="End where the figure is less.")
+    above: float | None = Setting(default=None, description="End where the figure is more.")
+    after: int = Setting(default=0, ge=0, description="Optimizer steps before it first looks.")
+
+    def problems(self) -> Iterator[Problem]:
+        if self.below is None and self.above is None:
+            yield Problem(
+                Code.S102,
+                "a gate of `stop_if` expects `below`, `above` or both, found neither",
+                help="write `stop_if: {coverage: {below: 0.2, after: 5000}}`",
+            )
+        elif self.below is not None and self.above is not None and self.below > self.above:
+            yield Problem(
+                Code.O502,
+                f"a gate of `stop_if` expects values between `below` and `above` to be left, found "
+                f"`below: {self.below:g}` and `above: {self.above:g}`",
+                help="swap them",
+            )
+
+    def stops(self, value: float) -> str | None:
+        """Why a value ends the run, or None where it does not; one that is no number does."""
+        if self.below is not None and not value >= self.below:
+            return f"below {self.below:g}"
+        if self.above is not None and not value <= self.above:
+            return f"above {self.above:g}"
+        return None
+
+
 class OnDivergence(Section):
     """What to do when a loss, a weight or a number that an optimizer keeps is NaN or infinite.
 

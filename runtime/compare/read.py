@@ -77,7 +77,8 @@ class Run:
     @property
     def status(self) -> Status:
         """The outcome in a word."""
-        return "finished" if self.outcome.how == "early" else self.outcome.how
+        how = self.outcome.how
+        return "finished" if how == "early" else "stopped" if how == "gated" else how
 
 
 def read(folder: Path) -> Run:

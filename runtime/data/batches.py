@@ -150,6 +150,10 @@ class Batches:
         indices = torch.arange(chosen) * self.size // chosen
         yield from self._batches(indices, batch, begins=True)
 
+    def chosen(self, indices: Tensor, batch: int) -> Iterator[Batch]:
+        """Some samples, not augmented. indices: i64[M] on the CPU."""
+        yield from self._batches(indices, batch, begins=True)
+
     def _batches(self, indices: Tensor, size: int, *, begins: bool) -> Iterator[Batch]:
         """The samples of the indices, i64[M] on the CPU, `size` at a time.
 

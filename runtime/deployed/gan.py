@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ...compiler.driver import Compilation
 from ...compiler.objectives.gan import Gan
+from ..data.batches import Batch
 from ..data.dataset import Dataset, Part
 from ..data.restore import as_stored
+from ..judging.opening import open_judge
 from ..measure import seeded
 from ..noise import NoiseSource
 from ..objectives.adversarial_losses import game
@@ -32,19 +34,26 @@ class Deployed:
         self._settings, self._field = settings, compilation.fields[settings.real]
         self._generate, self._discriminate = map(bundle.program, settings.program_names)
 
+    def made(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """As many new samples as a batch has and with its conditions, as data would hold them."""
+        return self.generated(dict(batch.raw), generator)
+
     def scored(self, raw: dict[str, Tensor]) -> Tensor:
         """The discriminator's scores of raw samples."""
         given = {name: raw[name].numpy() for name in self._discriminate.inputs}
         (scores,) = self._discriminate(**given).values()
         return torch.from_numpy(scores)
 
-    def generated(self, raw: dict[str, Tensor]) -> Tensor:
-        """As many samples, of the same conditions, as data would hold them."""
+    def generated(self, raw: dict[str, Tensor], generator: torch.Generator | None = None) -> Tensor:
+        """As many samples, of the same conditions, as data would hold them.
+
+        generator: of the noise; torch's own unless given.
+        """
         count = len(next(iter(raw.values())))
         ports = self._generate.inputs.items()
         shapes = {n: [count, *map(int, p.shape[1:])] for n, p in ports if p.noise}
         draw = torch.randn if self._settings.latent == "normal" else torch.rand
-        noise = {name: draw(shape) for name, shape in shapes.items()}
+        noise = {name: draw(shape, generator=generator) for name, shape in shapes.items()}
         given = {name: {**raw, **noise}[name].numpy() for name in self._generate.inputs}
         (made,) = self._generate(**given).values()
         return as_stored(torch.from_numpy(made), self._field)
@@ -66,7 +75,18 @@ def figures(
         real, made = deployed.scored(raw), deployed.generated(raw)
         outputs = {REAL: real, FAKE: deployed.scored({**raw, settings.real: made})}
         meter.update(outputs, losses_of(played, outputs), batch)
-    return meter.compute()
+    return {**meter.compute(), **_judged(compilation, deployed, dataset, part)}
+
+
+def _judged(
+    compilation: Compilation, deployed: Deployed, dataset: Dataset, part: Part
+) -> dict[str, float]:
+    """The figures of the judge, where the spec has one."""
+    judge, size = open_judge(compilation, dataset, CPU), 2 * compilation.spec.training.batch
+    if judge is None:
+        return {}
+    parts = {name: batches_of(dataset.parts[name], dataset.fields) for name in {part, "train"}}
+    return judge.closing(deployed, parts[part], parts["train"], size).figures
 
 
 def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> Iterator[str]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ...compiler.objectives.fields import Field
@@ -166,6 +167,14 @@ class Objective(ABC):
     def closing(self, parts: Parts) -> dict[str, float]:
         """Figures of a part of the data that take too long to be measured while training."""
         return {}
+
+    def made(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """As many new samples as a batch has and with its conditions, as data would hold them.
+
+        Only of what makes samples that a `judge` can look at. generator: of the CPU, which draws
+        the noise. The networks are in evaluation mode.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:

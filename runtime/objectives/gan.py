@@ -17,6 +17,7 @@ from ...compiler.objectives.gan_checks import LATENT
 from ...compiler.objectives.gradient_penalties import R1, R2
 from ..adversarial.pictures import GanPictures
 from ..data.batches import Batch, Batches
+from ..data.restore import as_stored
 from ..distributed.world import World
 from .adversarial_losses import Game, game
 from .base import Losses, Meter, Numbers, Objective, Outputs, Turn
@@ -130,6 +131,11 @@ class Gan(Objective):
 
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         return Means(self._device, world)
+
+    def made(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        noise = self.programs.noise("generate", {"B": batch.size}, generator)
+        made = self.programs.run("generate", {**batch.raw, **noise})[self.real]
+        return as_stored(made, self.fields[self.real])
 
     def pictures(self, shown: Batches) -> dict[str, bytes]:
         return GanPictures(self, shown).all()

@@ -18,7 +18,11 @@ MOST_RESULTS = 4
 """How many figures of the result have a tile."""
 
 
-BADGES: dict[How, str] = {"early": "finished early", "cut off": "not finished"}
+BADGES: dict[How, str] = {
+    "early": "finished early",
+    "cut off": "not finished",
+    "gated": "ended by stop_if",
+}
 """What a badge says of an outcome that has no such word itself."""
 
 

@@ -29,7 +29,7 @@ def pictures(
     for name, (title, note) in titles.items():
         if name in files:
             told = f"{note} {_origin(compilation)} The networks are those {after_step(step)}."
-            yield _picture(title, told, files[name])
+            yield picture(title, told, files[name], subject.folder)
 
 
 def _origin(compilation: Compilation) -> str:
@@ -40,21 +40,23 @@ def _origin(compilation: Compilation) -> str:
     return "Samples are those of training, since no validation part is set aside."
 
 
-def _picture(title: str, note: str, file: Path) -> Piece:
+def picture(title: str, note: str, file: Path, run: Path) -> Piece:
+    """A section with a picture in the folder of a run, if it can be read."""
     try:
-        content = _drawn(file)
+        content = _drawn(file, run)
     except OSError as error:
         return LeftOut(title, f"`{file.name}` can't be read: {error.strerror or error}")
     image = element("img", src=data_uri(content, "image/png"), alt=title)
     return Section(title, element("div", image, class_="made"), note)
 
 
-def _drawn(file: Path) -> bytes:
+def _drawn(file: Path, run: Path) -> bytes:
     """A picture that a run drew.
 
     Raises: OSError: it is something else, or leads out of the run's folder.
     """
-    if file.is_symlink() or file.parent.is_symlink() or file.parent.parent.is_symlink():
+    inside = [run / part for part in (file.relative_to(run), *file.relative_to(run).parents[:-1])]
+    if any(path.is_symlink() for path in inside):
         raise OSError("it is a link")
     with file.open("rb") as opened:
         content = opened.read(LARGEST + 1)

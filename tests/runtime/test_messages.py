@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import torch
 from netwright.compiler.diagnostics import NetwrightError
+from netwright.compiler.objectives.watching import Gate
 from netwright.compiler.render import render
 from netwright.runtime import checkpoint
 from netwright.runtime.data.idx import read_idx
 from netwright.runtime.export import export_run
+from netwright.runtime.gates import gate_error
 from netwright.runtime.observer import Observer
 from netwright.runtime.session import load
 from netwright.runtime.train import TrainResult, train
@@ -123,6 +125,13 @@ def r906() -> None:
     train(compile_text(changes), output=Path("new"), device="cpu")
 
 
+def r909() -> None:
+    gates = {"coverage": Gate(below=0.2, after=5000)}
+    error = gate_error(gates, {"coverage": 0.0566}, 5000, 30_000)
+    assert error is not None
+    raise error
+
+
 CASES = (
     f601,
     f602_missing,
@@ -140,6 +149,7 @@ CASES = (
     r904,
     r904_start,
     r906,
+    r909,
 )
 
 
