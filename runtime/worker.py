@@ -137,7 +137,7 @@ class Worker:
         self._clip(step)
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._moved(self._turn)
+        self._moved(self._turn, numbers)
         self._forget_gradients()
         return {self._prefix + name: value.detach() for name, value in losses.items()}
 

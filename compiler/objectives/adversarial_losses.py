@@ -10,8 +10,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field as Setting
 
-from .numbers import IN_FLOAT32
+from .numbers import Positive, Range
+from .schedules import Schedule
 from .section import Section
+
+SMOOTHING, CLIP = "smoothing", "clip"
+"""The numbers of losses that may change."""
 
 
 class AdversarialLoss(Section):
@@ -22,17 +26,22 @@ class AdversarialLoss(Section):
     wants_scores: ClassVar[bool] = True
     """Whether a discriminator that ends in a probability makes no sense."""
 
+    def schedules(self) -> dict[str, Schedule]:
+        """Its numbers that may change during the run."""
+        return {}
+
 
 class Smoothed(AdversarialLoss):
     """One that takes the discriminator's score for the logit of a sample being real."""
 
-    smoothing: float = Setting(
-        default=0.0,
-        ge=0,
-        lt=0.5,
+    smoothing: Annotated[Schedule, Range(ge=0, lt=0.5)] = Setting(
+        default=Schedule.constant(0.0),
         description="What real samples lack to 1 in the discriminator's answer: one-sided label "
         "smoothing (Salimans et al. 2016, section 3.4).",
     )
+
+    def schedules(self) -> dict[str, Schedule]:
+        return {SMOOTHING: self.smoothing}
 
 
 class NonSaturating(Smoothed):
@@ -79,9 +88,12 @@ class Wasserstein(AdversarialLoss):
     name: ClassVar[str] = "wasserstein"
     title: ClassVar[str] = "the loss `wasserstein`"
 
-    clip: Annotated[float, Setting(gt=0), IN_FLOAT32] = Setting(
-        default=0.01, description="The largest weight of the critic."
+    clip: Positive = Setting(
+        default=Schedule.constant(0.01), description="The largest weight of the critic."
     )
+
+    def schedules(self) -> dict[str, Schedule]:
+        return {CLIP: self.clip}
 
 
 class WassersteinGp(AdversarialLoss):

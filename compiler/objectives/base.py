@@ -106,6 +106,11 @@ class Objective(Section):
         return False
 
     @property
+    def lazy(self) -> str:
+        """What some steps compute and others leave out, in words; empty where all do the same."""
+        return ""
+
+    @property
     @abstractmethod
     def program_names(self) -> tuple[str, ...]:
         """The programs that it yields."""

@@ -10,7 +10,9 @@ from pydantic import Field as Setting
 from ..diagnostics import Code
 from ..ir.graph import Graph, Value
 from ..ir.shapes import TensorType
+from ..ops.merge import Mul
 from ..ops.rescale import Rescale
+from ..ops.shape import Reshape
 from ..source import Key
 from .adversarial_losses import ADVERSARIAL_LOSSES, AdversarialLoss
 from .base import Context, Labels, Noise, Objective
@@ -24,11 +26,16 @@ from .judge import Judge
 from .network_use import NetworkUse
 from .problem import Problem
 from .program import ProgramBuilder
+from .schedules import Schedule
 from .section import OneKey
 from .training import Training
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """Its roles, and those of the optimizers."""
+
+
+TRUNCATION = "truncation"
+"""The input of `generate` that draws latent codes towards 0."""
 
 
 class Generator(NetworkUse):
@@ -58,7 +65,8 @@ class Gan(Objective):
 
     Programs: `generate` makes samples, in raw units, of `noise` (standard normal, or uniform from 0
     to below 1, which the generator sees as -1 to 1); `discriminate` gives the scores of raw
-    samples.
+    samples. With `truncation`, `generate` takes that factor, too (Karras et al. 2019, appendix B,
+    for the latent code itself).
 
     Source: Goodfellow et al. 2014; the losses and regularizers name theirs.
     """
@@ -73,6 +81,11 @@ class Gan(Objective):
     real: str = Setting(description="The data field that the generator learns to make.")
     latent: Literal["normal", "uniform"] = Setting(
         default="normal", description="Where latent codes come from: N(0, 1), or -1 to 1 evenly."
+    )
+    truncation: bool = Setting(
+        default=False,
+        description="Let `generate` take `truncation`, a factor from 0 to 1 for each sample that "
+        "draws its latent code towards 0: less of it gives more usual samples, and more alike.",
     )
     loss: Annotated[AdversarialLoss, OneKey(ADVERSARIAL_LOSSES, "adversarial loss")] = Setting(
         description="What both networks play for."
@@ -90,6 +103,16 @@ class Gan(Objective):
     @property
     def differentiates_twice(self) -> bool:
         return bool(self.regularizers)
+
+    @property
+    def lazy(self) -> str:
+        names = [f"`{penalty.name}`" for penalty in self.regularizers if penalty.every > 1]
+        return ", ".join(names)
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Its numbers that may change during the run, by the names that losses have."""
+        weights = {penalty.name: penalty.schedule() for penalty in self.regularizers}
+        return {**weights, **self.loss.schedules()}
 
     def networks(self) -> dict[str, str]:
         return {
@@ -153,7 +176,7 @@ class Gan(Objective):
 
     def own_names(self, graphs: Mapping[str, Graph]) -> set[str]:
         """What programs call inputs and outputs that are no data fields."""
-        return {NOISE, self.score(graphs)}
+        return {NOISE, self.score(graphs), *([TRUNCATION] if self.truncation else [])}
 
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
         stopping = training.early_stopping
@@ -190,6 +213,8 @@ class Gan(Objective):
     def _generate(self, context: Context) -> Graph:
         b, graphs = ProgramBuilder("generate", context), context.graphs
         code = self._code(b, b.input(NOISE, self.latent_type(graphs)))
+        if self.truncation:
+            code = _truncated(b, code)
         ready = {name: b.field(name) for name in self.conditions(graphs)}
         sources = self.generator_sources(graphs).values()
         read = [code if name == LATENT else ready[name] for name in sources]
@@ -214,5 +239,18 @@ class Gan(Objective):
     def noise_inputs(self, program: str) -> dict[str, Noise]:
         return {NOISE: self.latent} if program == "generate" else {}
 
+    def other_inputs(
+        self, fields: Mapping[str, Field], graphs: Mapping[str, Graph]
+    ) -> dict[str, Field]:
+        factor = Field(shape=["B"], dtype="float32", range=[0, 1])
+        return {TRUNCATION: factor} if self.truncation else {}
+
     def imitated(self, fields: Mapping[str, Field]) -> dict[str, str]:
         return {self.real: self.real}
+
+
+def _truncated(b: ProgramBuilder, code: Value) -> Value:
+    """A latent code [B, ...], drawn towards 0 by a factor for each sample."""
+    factor = b.input(TRUNCATION, TensorType(code.type.dtype, code.type.shape[:1]))
+    (along,) = b.apply("factor", Reshape(to=(1,) * (code.type.rank - 1)), factor)
+    return b.apply("truncated", Mul(broadcast=True), code, along)[0]

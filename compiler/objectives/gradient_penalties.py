@@ -1,7 +1,7 @@
 """What holds a discriminator smooth; runtime/objectives/gradient_penalties.py computes it.
 
 Each is a function of the gradient of the discriminator's score by the sample, which is taken twice:
-the penalty itself has a gradient by the weights.
+the penalty itself has a gradient by the weights. Lazily: Karras et al. 2020, section 3.1.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field as Setting
 
 from .numbers import Range
-from .schedules import Schedule
+from .schedules import Lazy, Schedule
 from .section import Section
 
 Weight = Annotated[Schedule, Range(ge=0)]
@@ -23,6 +23,17 @@ class Penalty(Section):
     name: ClassVar[str]
 
     weight: Weight = Setting(description="How much it counts.")
+    every: int = Setting(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Computed at each so many steps alone, and counts so many times as much there: "
+        "lazy regularization, which saves most of its time.",
+    )
+
+    def schedule(self) -> Schedule:
+        """How much it counts at each step; 0 where it is left out."""
+        return Lazy.of(self.weight, self.every)
 
 
 class R1(Penalty):

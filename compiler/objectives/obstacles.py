@@ -23,12 +23,14 @@ class Layers:
     recurrent: torch.compile leaves them as they are. drawing: recurrent ones with dropout inside.
     reading: torch reads numbers of their inputs, such as lengths, on the CPU.
     twice: whether the loss holds gradients, whose gradient is then taken.
+    lazy: what some steps compute and others leave out.
     """
 
     recurrent: frozenset[str] = frozenset()
     drawing: frozenset[str] = frozenset()
     reading: frozenset[str] = frozenset()
     twice: bool = False
+    lazy: str = ""
 
 
 def layers_of(graphs: Iterable[Graph], objective: Objective | None = None) -> Layers:
@@ -40,6 +42,7 @@ def layers_of(graphs: Iterable[Graph], objective: Objective | None = None) -> La
         drawing=frozenset(op.name for op in recurrent if op.dropout),
         reading=frozenset(node.op.name for node in nodes if _reads_values(node)),
         twice=objective is not None and objective.differentiates_twice,
+        lazy=objective.lazy if objective else "",
     )
 
 
@@ -114,6 +117,8 @@ def graphs_obstacle(training: Training, layers: Layers) -> str | None:
         return f"{_names(layers.reading)} reads lengths or other numbers on the CPU"
     if layers.drawing:
         return f"{_names(layers.drawing)} draws dropout from a generator of cuDNN's own"
+    if layers.lazy:
+        return f"some steps leave out {layers.lazy}, and a graph holds one of them"
     clips = {"clip_norm": training.clip_norm, "clip_value": training.clip_value}
     moving = [name for name, clip in clips.items() if clip is not None and not clip.is_constant]
     if moving:

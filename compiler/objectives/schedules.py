@@ -64,6 +64,31 @@ class Schedule(Section):
         return self.start + (self.end - self.start) * done
 
 
+class Lazy(Schedule):
+    """A weight that counts at each `every`-th step alone, and as many times as much there.
+
+    Source: Karras et al. 2020, section 3.1, lazy regularization.
+    """
+
+    every: int = Field(ge=1, description="Steps from one to the next.")
+
+    @classmethod
+    def of(cls, weight: Schedule, every: int) -> Schedule:
+        """The same weight, lazily; itself where every step counts."""
+        return weight if every == 1 else cls(**dict(weight), every=every)
+
+    @property
+    def is_constant(self) -> bool:
+        return False
+
+    def at(self, step: int) -> float:
+        """The value for an optimizer step; 0 where it is left out."""
+        return 0.0 if step % self.every else self.every * self._whole(step)
+
+    def _whole(self, step: int) -> float:
+        return self.start if self.start == self.end else super().at(step)
+
+
 class LearningRateSchedule(Section):
     """A factor on the optimizer's `lr`, as a function of the step."""
 

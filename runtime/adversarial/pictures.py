@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...compiler.objectives.gan import TRUNCATION
 from ..data.batches import Batches
 from ..drawing import draw_grid, draw_points
 from ..picturing import Painter, in_rows, is_drawable, repeated_to
@@ -59,5 +60,6 @@ class GanPictures:
         batch = next(self._shown.spread(count, count))
         programs, name = self._objective.programs, self._objective.real
         noise = programs.noise("generate", {"B": count}, torch.Generator().manual_seed(SEED))
-        given = {**repeated_to(count, batch.raw), **noise}
+        whole = torch.ones(count, device=batch.raw[name].device)
+        given = {**repeated_to(count, batch.raw), **noise, TRUNCATION: whole}
         return batch.raw[name], programs.run("generate", given)[name]

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from ...compiler.driver import Compilation
-from ...compiler.objectives.gan import Gan
+from ...compiler.objectives.gan import TRUNCATION, Gan
 from ..data.batches import Batch
 from ..data.dataset import Dataset, Part
 from ..data.restore import as_stored
 from ..judging.opening import open_judge
 from ..measure import seeded
 from ..noise import NoiseSource
+from ..numbers import numbers_at
 from ..objectives.adversarial_losses import game
 from ..objectives.gan import FAKE, REAL, losses_of
 from ..objectives.means import Means
@@ -54,7 +55,8 @@ class Deployed:
         shapes = {n: [count, *map(int, p.shape[1:])] for n, p in ports if p.noise}
         draw = torch.randn if self._settings.latent == "normal" else torch.rand
         noise = {name: draw(shape, generator=generator) for name, shape in shapes.items()}
-        given = {name: {**raw, **noise}[name].numpy() for name in self._generate.inputs}
+        whole = {**raw, **noise, TRUNCATION: torch.ones(count)}
+        given = {name: whole[name].numpy() for name in self._generate.inputs}
         (made,) = self._generate(**given).values()
         return as_stored(torch.from_numpy(made), self._field)
 
@@ -69,12 +71,13 @@ def figures(
     deployed = Deployed(settings, compilation, bundle)
     batches = batches_of(dataset.parts[part], dataset.fields)
     meter, played = Means(CPU), game(settings.loss)
+    numbers = numbers_at(settings.schedules(), bundle.manifest.step)
     seeded(CPU)
     for batch in batches.in_order(2 * compilation.spec.training.batch):
         raw = dict(batch.raw)
         real, made = deployed.scored(raw), deployed.generated(raw)
         outputs = {REAL: real, FAKE: deployed.scored({**raw, settings.real: made})}
-        meter.update(outputs, losses_of(played, outputs), batch)
+        meter.update(outputs, losses_of(played, outputs, numbers), batch)
     return {**meter.compute(), **_judged(compilation, deployed, dataset, part)}
 
 
@@ -95,6 +98,8 @@ def demonstrate(compilation: Compilation, bundle: Bundle, dataset: Dataset) -> I
         return
     session, first = bundle.program("generate"), np.arange(min(SHOWN, dataset.size("test")))
     samples = {name: column.batch(first) for name, column in dataset.parts["test"].items()}
-    given = {**samples, **NoiseSource(session.inputs, 0).draw({"B": len(first)})}
+    whole = np.ones(len(first), np.float32)
+    noise = NoiseSource(session.inputs, 0).draw({"B": len(first)})
+    given = {**samples, **noise, TRUNCATION: whole}
     ((name, made),) = session(**{port: given[port] for port in session.inputs}).items()
     yield f"made by the ONNX file: {name} {made.dtype} {list(made.shape)}"

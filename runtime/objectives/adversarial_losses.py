@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from ...compiler.objectives.adversarial_losses import (
+    SMOOTHING,
     AdversarialLoss,
     Hinge,
     LeastSquares,
@@ -19,22 +19,21 @@ from ...compiler.objectives.adversarial_losses import (
     Wasserstein,
     WassersteinGp,
 )
+from .base import Numbers
 
 
 class Game(ABC):
     """What both networks make small; each a number, of scores in float32.
 
-    real, fake: scores of as many real samples and generated ones.
+    real, fake: scores of as many real samples and generated ones. numbers: those of the loss's
+    settings that may change.
     """
 
     needs_real = False
     """Whether the generator's loss looks at the scores of real samples."""
 
-    def __init__(self, settings: Any) -> None:
-        self._settings = settings
-
     @abstractmethod
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, numbers: Numbers) -> Tensor:
         """The loss of the discriminator."""
 
     @abstractmethod
@@ -45,11 +44,13 @@ class Game(ABC):
 class NonSaturatingGame(Game):
     """Binary cross-entropy, whose targets are 1 - smoothing and 0."""
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, numbers: Numbers) -> Tensor:
         # softplus(-s) + smoothing * s is the cross-entropy of the target 1 - smoothing.
         cost = F.softplus(-real).mean() + F.softplus(fake).mean()
-        smoothing = self._settings.smoothing
-        return cost + smoothing * real.mean() if smoothing else cost
+        smoothing = numbers[SMOOTHING]
+        if isinstance(smoothing, float) and not smoothing:
+            return cost
+        return cost + smoothing * real.mean()
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return F.softplus(-fake).mean()
@@ -65,7 +66,7 @@ class MinimaxGame(NonSaturatingGame):
 class LeastSquaresGame(Game):
     """Squared errors of the answers 1 and 0."""
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, numbers: Numbers) -> Tensor:
         return 0.5 * ((real - 1).square().mean() + fake.square().mean())
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ class LeastSquaresGame(Game):
 class WassersteinGame(Game):
     """The difference of both means."""
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, numbers: Numbers) -> Tensor:
         return fake.mean() - real.mean()
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class WassersteinGame(Game):
 class HingeGame(Game):
     """Scores within a margin of 1."""
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, numbers: Numbers) -> Tensor:
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ class RelativisticGame(Game):
 
     needs_real = True
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+    def discriminator(self, real: Tensor, fake: Tensor, numbers: Numbers) -> Tensor:
         return F.softplus(fake - real).mean()
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ class RelativisticGame(Game):
         return F.softplus(real - fake).mean()
 
 
-GAMES: Mapping[str, Callable[[Any], Game]] = {
+GAMES: Mapping[str, Callable[[], Game]] = {
     NonSaturating.name: NonSaturatingGame,
     Minimax.name: MinimaxGame,
     LeastSquares.name: LeastSquaresGame,
@@ -118,4 +119,4 @@ GAMES: Mapping[str, Callable[[Any], Game]] = {
 
 def game(settings: AdversarialLoss) -> Game:
     """What computes a loss."""
-    return GAMES[settings.name](settings)
+    return GAMES[settings.name]()

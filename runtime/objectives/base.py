@@ -180,7 +180,7 @@ class Objective(ABC):
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         """The losses of one turn; the networks are in training mode."""
 
-    def moved(self, turn: Turn) -> None:
+    def moved(self, turn: Turn, numbers: Numbers) -> None:
         """The optimizer has moved the networks of a turn: set what their weights must keep to."""
         return
 

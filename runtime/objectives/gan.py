@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...compiler.driver import Compilation
-from ...compiler.objectives.adversarial_losses import Wasserstein
+from ...compiler.objectives.adversarial_losses import CLIP
 from ...compiler.objectives.fields import Field
-from ...compiler.objectives.gan import DISCRIMINATOR, GENERATOR
+from ...compiler.objectives.gan import DISCRIMINATOR, GENERATOR, TRUNCATION
 from ...compiler.objectives.gan import Gan as Settings
 from ...compiler.objectives.gan_checks import LATENT
 from ...compiler.objectives.gradient_penalties import R1, R2
@@ -19,6 +20,7 @@ from ..adversarial.pictures import GanPictures
 from ..data.batches import Batch, Batches
 from ..data.restore import as_stored
 from ..distributed.world import World
+from ..numbers import Number
 from .adversarial_losses import Game, game
 from .base import Losses, Meter, Numbers, Objective, Outputs, Turn
 from .gradient_penalties import need_gradients, penalty, watched
@@ -46,7 +48,7 @@ class Gan(Objective):
             Turn(DISCRIMINATOR, (names[DISCRIMINATOR],)),
             Turn(GENERATOR, (names[GENERATOR],), settings.discriminator_steps),
         )
-        self.schedules = {one.name: one.weight for one in settings.regularizers}
+        self.schedules = settings.schedules()
         self._settings, self._device = settings, device
         self._generator, self._discriminator = (
             networks[names[role]] for role in (GENERATOR, DISCRIMINATOR)
@@ -55,7 +57,6 @@ class Gan(Objective):
         self._discriminator_fields = tuple(settings.discriminator_fields(graphs).values())
         self._code = [int(str(size)) for size in settings.latent_type(graphs).shape[1:]]
         self._game = game(settings.loss)
-        self._clip = settings.loss.clip if isinstance(settings.loss, Wasserstein) else None
         self.real, self.fields = settings.real, compilation.fields
         self.programs = Programs(settings, compilation, networks, device)
 
@@ -99,24 +100,26 @@ class Gan(Objective):
     def _discriminator_losses(self, batch: Batch, numbers: Numbers) -> Losses:
         with torch.no_grad():
             made = self.generated(batch)
-        penalties, critic = self._settings.regularizers, partial(self.scored, batch=batch)
+        penalties = [one for one in self._settings.regularizers if is_due(numbers[one.name])]
+        critic = partial(self.scored, batch=batch)
         needs = {kind: need_gradients(penalties, kind) for kind in (R1, R2)}
         real = watched(batch.values[self.real], critic, needed=needs[R1])
         fake = watched(made, critic, needed=needs[R2])
-        loss = self._game.discriminator(real.scores, fake.scores)
+        loss = self._game.discriminator(real.scores, fake.scores, numbers)
         terms = {REAL: real.scores.mean(), FAKE: fake.scores.mean()}
         for settings in penalties:
             terms[settings.name] = penalty(settings, critic, real, fake)
             loss = loss + numbers[settings.name] * terms[settings.name]
         return {"loss": loss, **terms}
 
-    def moved(self, turn: Turn) -> None:
-        if self._clip is None or turn.role != DISCRIMINATOR:
+    def moved(self, turn: Turn, numbers: Numbers) -> None:
+        if CLIP not in numbers or turn.role != DISCRIMINATOR:
             return
+        most: Any = numbers[CLIP]  # a number, or a tensor of one
         with torch.no_grad():
             for parameter in self._discriminator.parameters():
                 if parameter.requires_grad:
-                    parameter.clamp_(-self._clip, self._clip)
+                    parameter.clamp_(-most, most)
 
     # Measuring
 
@@ -127,28 +130,35 @@ class Gan(Objective):
         }
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Batch, numbers: Numbers) -> Losses:
-        return losses_of(self._game, outputs)
+        return losses_of(self._game, outputs, numbers)
 
     def meter(self, fields: Mapping[str, Field], world: World) -> Meter:
         return Means(self._device, world)
 
     def made(self, batch: Batch, generator: torch.Generator) -> Tensor:
         noise = self.programs.noise("generate", {"B": batch.size}, generator)
-        made = self.programs.run("generate", {**batch.raw, **noise})[self.real]
+        whole = torch.ones(batch.size, device=self._device)
+        given = {**batch.raw, **noise, TRUNCATION: whole}
+        made = self.programs.run("generate", given)[self.real]
         return as_stored(made, self.fields[self.real])
 
     def pictures(self, shown: Batches) -> dict[str, bytes]:
         return GanPictures(self, shown).all()
 
 
-def losses_of(played: Game, scores: Mapping[str, Tensor]) -> Losses:
+def is_due(weight: Number) -> bool:
+    """Whether a penalty is computed. Its weight is no tensor where some steps leave it out."""
+    return isinstance(weight, Tensor) or weight != 0
+
+
+def losses_of(played: Game, scores: Mapping[str, Tensor], numbers: Numbers) -> Losses:
     """What both networks play for, without penalties, by the names that it has in training.
 
     scores: of `REAL` and `FAKE` samples.
     """
     real, fake = scores[REAL], scores[FAKE]
     return {
-        f"{DISCRIMINATOR}.loss": played.discriminator(real, fake),
+        f"{DISCRIMINATOR}.loss": played.discriminator(real, fake, numbers),
         f"{GENERATOR}.loss": played.generator(real, fake),
         f"{DISCRIMINATOR}.{REAL}": real.mean(),
         f"{DISCRIMINATOR}.{FAKE}": fake.mean(),

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from netwright.compiler.driver import Compilation
-from netwright.compiler.objectives.adversarial_losses import ADVERSARIAL_LOSSES
+from netwright.compiler.objectives.adversarial_losses import ADVERSARIAL_LOSSES, NonSaturating
 from netwright.compiler.objectives.gradient_penalties import PENALTIES
 from netwright.compiler.objectives.schedules import Schedule
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
 from netwright.runtime.gallery import newest_pictures
 from netwright.runtime.history import read_history
+from netwright.runtime.numbers import numbers_at
 from netwright.runtime.objectives.adversarial_losses import GAMES, game
 from netwright.runtime.objectives.gan import Gan
 from netwright.runtime.objectives.gradient_penalties import penalty, watched
@@ -150,8 +153,9 @@ GENERATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("name", ADVERSARIAL_LOSSES)
 def test_losses_are_their_formulas(name: str) -> None:
-    played = game(ADVERSARIAL_LOSSES[name]())
-    found = played.discriminator(REAL.float(), FAKE.float())
+    settings = ADVERSARIAL_LOSSES[name]()
+    played = game(settings)
+    found = played.discriminator(REAL.float(), FAKE.float(), numbers_at(settings.schedules(), 0))
     torch.testing.assert_close(found.double(), DISCRIMINATORS[name](REAL, FAKE), rtol=1e-5, atol=0)
     found = played.generator(REAL.float() if played.needs_real else None, FAKE.float())
     torch.testing.assert_close(found.double(), GENERATORS[name](REAL, FAKE), rtol=1e-5, atol=0)
@@ -162,15 +166,17 @@ def test_every_loss_has_a_game() -> None:
 
 
 def test_smoothed_labels_are_a_cross_entropy() -> None:
-    played = game(ADVERSARIAL_LOSSES["non_saturating"](smoothing=0.1))
+    settings = NonSaturating(smoothing=Schedule(start=0.3, end=0.1, steps=10))
+    played, numbers = game(settings), numbers_at(settings.schedules(), 10)
     cost = nn.functional.binary_cross_entropy_with_logits
     expected = cost(REAL, torch.full_like(REAL, 0.9)) + cost(FAKE, torch.zeros_like(FAKE))
-    torch.testing.assert_close(played.discriminator(REAL, FAKE), expected)
+    torch.testing.assert_close(played.discriminator(REAL, FAKE, numbers), expected)
 
 
 def test_at_the_equilibrium_the_loss_is_twice_the_logarithm_of_two() -> None:
     same = torch.zeros(8, 1)
-    loss = game(ADVERSARIAL_LOSSES["non_saturating"]()).discriminator(same, same)
+    settings = NonSaturating()
+    loss = game(settings).discriminator(same, same, numbers_at(settings.schedules(), 0))
     assert float(loss) == pytest.approx(2 * math.log(2))
 
 
@@ -217,6 +223,22 @@ def test_a_penalty_centred_at_zero() -> None:
     settings = PENALTIES["gradient_penalty"](center=0)
     expected = critic.gradient(torch.ones(1, 3)).square().sum()
     torch.testing.assert_close(penalty(settings, critic, x, x), expected)
+
+
+def test_a_lazy_penalty_counts_as_much_on_average() -> None:
+    """At each third step, three times as much; in between nothing of it is computed."""
+    weight = "r1: {weight: {start: 0.2, end: 0.1, steps: 100}"
+    spec = compile_text({weight: f"{weight}, every: 3"}, text=SPEC)
+    objective, batch = fresh(spec), batch_of(spec, rows=32)
+    turn, schedule = objective.turns[0], objective.schedules["r1"]
+    assert [schedule.at(step) for step in range(4)] == pytest.approx([0.6, 0, 0, 3 * 0.197])
+    found = [objective.step(batch, turn, numbers_at(objective.schedules, step)) for step in (0, 1)]
+    assert [("r1" in losses) for losses in found] == [True, False]
+    torch.manual_seed(0)
+    lazy = objective.step(batch, turn, numbers_at(objective.schedules, 0))
+    torch.manual_seed(0)
+    plain = objective.step(batch, turn, {"r1": 0.0, "smoothing": 0.0})
+    torch.testing.assert_close(lazy["loss"], plain["loss"] + 0.6 * lazy["r1"])
 
 
 # Training
@@ -268,13 +290,34 @@ def test_each_turn_moves_its_own_network() -> None:
         ("discriminator", ("discriminator",), 1),
         ("generator", ("generator",), 2),
     ]
-    objective.step(batch, first, {"r1": 0.1})["loss"].backward()
+    objective.step(batch, first, {"r1": 0.1, "smoothing": 0.0})["loss"].backward()
     assert all(p.grad is None for p in objective.networks["generator"].parameters())
     assert all(p.grad is not None for p in objective.networks["discriminator"].parameters())
 
 
+def test_truncation_draws_codes_towards_the_usual_ones(tmp_path: Path) -> None:
+    changes = {
+        "    real: point\n": "    real: point\n    truncation: true\n",
+        "steps: 240": "steps: 2",
+    }
+    result = train(compile_text(changes, text=SPEC), output=tmp_path / "run", device="cpu")
+    export_run(result.folder, output=tmp_path / "bundle")
+    session = load(tmp_path / "bundle").program("generate")
+    noise = torch.randn(3, 2).numpy()
+
+    def made(rows: int, factor: float, z: Any) -> Any:
+        factors = np.full(rows, factor, np.float32)
+        return session(noise=z[:rows], truncation=factors)["point"]
+
+    np.testing.assert_allclose(made(3, 0.5, noise), made(3, 1.0, 0.5 * noise), rtol=1e-4, atol=1e-5)
+    assert np.ptp(made(3, 0.0, noise), axis=0) == pytest.approx([0, 0], abs=1e-6)
+    drawn = sample(load(tmp_path / "bundle"), 4, given={"truncation": 0.7})["point"]
+    assert drawn.shape == (4, 2)
+
+
 def test_clipping_holds_after_every_step(tmp_path: Path) -> None:
-    text = SPEC.replace("loss: non_saturating", "loss: {wasserstein: {clip: 0.03}}")
+    clip = "{start: 0.5, end: 0.03, steps: 4}"
+    text = SPEC.replace("loss: non_saturating", f"loss: {{wasserstein: {{clip: {clip}}}}}")
     text = text.replace("regularizers: [{r1", "x: [{r1").replace("steps: 240", "steps: 5")
     text = "\n".join(line for line in text.splitlines() if "x: [{r1" not in line)
     spec = compile_text(text=text.replace("  ema: 0.9", ""))
