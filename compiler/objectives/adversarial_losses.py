@@ -26,6 +26,9 @@ class AdversarialLoss(Section):
     wants_scores: ClassVar[bool] = True
     """Whether a discriminator that ends in a probability makes no sense."""
 
+    has_middle: ClassVar[bool] = False
+    """Whether a score above 0 takes a sample for real, and one below it for generated."""
+
     def schedules(self) -> dict[str, Schedule]:
         """Its numbers that may change during the run."""
         return {}
@@ -33,6 +36,8 @@ class AdversarialLoss(Section):
 
 class Smoothed(AdversarialLoss):
     """One that takes the discriminator's score for the logit of a sample being real."""
+
+    has_middle: ClassVar[bool] = True
 
     smoothing: Annotated[Schedule, Range(ge=0, lt=0.5)] = Setting(
         default=Schedule.constant(0.0),
@@ -115,6 +120,7 @@ class Hinge(AdversarialLoss):
 
     name: ClassVar[str] = "hinge"
     title: ClassVar[str] = "the loss `hinge`"
+    has_middle: ClassVar[bool] = True
 
 
 class Relativistic(AdversarialLoss):

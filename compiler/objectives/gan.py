@@ -23,6 +23,7 @@ from .gan_checks import LATENT, GanChecks
 from .gradient_penalties import PENALTIES, Penalty
 from .id_room import with_room
 from .judge import Judge
+from .judged_augmentation import PROBABILITY, JudgedAugmentation
 from .network_use import NetworkUse
 from .problem import Problem
 from .program import ProgramBuilder
@@ -96,6 +97,9 @@ class Gan(Objective):
     discriminator_steps: int = Setting(
         default=1, ge=1, le=1000, description="Steps of the discriminator to one of the generator."
     )
+    augment: JudgedAugmentation | None = Setting(
+        default=None, description="Change samples at random before the discriminator sees them."
+    )
     judge: Judge | None = Setting(
         default=None, description="How good generated samples are, beside real ones."
     )
@@ -112,7 +116,9 @@ class Gan(Objective):
     def schedules(self) -> dict[str, Schedule]:
         """Its numbers that may change during the run, by the names that losses have."""
         weights = {penalty.name: penalty.schedule() for penalty in self.regularizers}
-        return {**weights, **self.loss.schedules()}
+        fixed = self.augment is not None and self.augment.adaptive is None
+        chance = {PROBABILITY: self.augment.probability} if self.augment and fixed else {}
+        return {**weights, **self.loss.schedules(), **chance}
 
     def networks(self) -> dict[str, str]:
         return {

@@ -55,6 +55,7 @@ class GanChecks(TwoNetworkChecks):
             self._gives_scores(discriminator, judged)
         self._check_penalties(discriminator)
         self._check_judge()
+        self._check_augmentation()
 
     # The data
 
@@ -241,6 +242,30 @@ class GanChecks(TwoNetworkChecks):
     def _check_judge(self) -> None:
         for problem in self._settings.judge.problems() if self._settings.judge else ():
             self._context.report(problem, (*self._path, "judge"))
+
+    def _check_augmentation(self) -> None:
+        settings, augment = self._settings, self._settings.augment
+        if augment is None:
+            return
+        for problem in augment.problems():
+            self._context.report(problem, (*self._path, "augment"))
+        kind = self._real_type
+        if kind.rank != 4:
+            self.misfit(
+                f"`augment` expects images f32[B, C, H, W], found `{settings.real}` {kind}",
+                "augment",
+                "remove it; a penalty such as `r1` holds the discriminator back, too",
+            )
+        elif augment.adaptive and not settings.loss.has_middle:
+            self.excluded(
+                Problem(
+                    Code.O502,
+                    "`adaptive` expects a loss whose scores tell real samples by their sign, found "
+                    f"`{settings.loss.name}`",
+                    ("augment", "adaptive"),
+                    help="choose `non_saturating` or `hinge`, or give a `probability`",
+                )
+            )
 
     def _check_layers(self, discriminator: Graph) -> None:
         """Whether the gradient by the samples has a gradient in all layers."""

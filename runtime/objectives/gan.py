@@ -16,6 +16,8 @@ from ...compiler.objectives.gan import DISCRIMINATOR, GENERATOR, TRUNCATION
 from ...compiler.objectives.gan import Gan as Settings
 from ...compiler.objectives.gan_checks import LATENT
 from ...compiler.objectives.gradient_penalties import R1, R2
+from ...compiler.objectives.judged_augmentation import PROBABILITY
+from ..adversarial.augment import AdaptiveProbability, augment
 from ..adversarial.pictures import GanPictures
 from ..data.batches import Batch, Batches
 from ..data.restore import as_stored
@@ -57,6 +59,10 @@ class Gan(Objective):
         self._discriminator_fields = tuple(settings.discriminator_fields(graphs).values())
         self._code = [int(str(size)) for size in settings.latent_type(graphs).shape[1:]]
         self._game = game(settings.loss)
+        self._augment, self._chance = settings.augment, None
+        if settings.augment and settings.augment.adaptive:
+            self._chance = AdaptiveProbability(settings.augment.adaptive, rows, device)
+            self.state = self._chance.state
         self.real, self.fields = settings.real, compilation.fields
         self.programs = Programs(settings, compilation, networks, device)
 
@@ -83,25 +89,32 @@ class Gan(Objective):
         assert isinstance(scores, Tensor)
         return scores
 
+    def seen(self, samples: Tensor, batch: Batch, numbers: Numbers) -> Tensor:
+        """The scores of samples as training shows them to the discriminator: augmented."""
+        if self._augment is None:
+            return self.scored(samples, batch)
+        chance = self._chance.value.clone() if self._chance else numbers[PROBABILITY]
+        return self.scored(augment(self._augment, samples, chance), batch)
+
     # Training
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         if turn.role == GENERATOR:
-            return self._generator_losses(batch)
+            return self._generator_losses(batch, numbers)
         return self._discriminator_losses(batch, numbers)
 
-    def _generator_losses(self, batch: Batch) -> Losses:
-        fake = self.scored(self.generated(batch), batch).float()
+    def _generator_losses(self, batch: Batch, numbers: Numbers) -> Losses:
+        fake = self.seen(self.generated(batch), batch, numbers).float()
         if not self._game.needs_real:
             return {"loss": self._game.generator(None, fake)}
-        real = self.scored(batch.values[self.real], batch).float()
+        real = self.seen(batch.values[self.real], batch, numbers).float()
         return {"loss": self._game.generator(real, fake)}
 
     def _discriminator_losses(self, batch: Batch, numbers: Numbers) -> Losses:
         with torch.no_grad():
             made = self.generated(batch)
         penalties = [one for one in self._settings.regularizers if is_due(numbers[one.name])]
-        critic = partial(self.scored, batch=batch)
+        critic = partial(self.seen, batch=batch, numbers=numbers)
         needs = {kind: need_gradients(penalties, kind) for kind in (R1, R2)}
         real = watched(batch.values[self.real], critic, needed=needs[R1])
         fake = watched(made, critic, needed=needs[R2])
@@ -110,11 +123,20 @@ class Gan(Objective):
         for settings in penalties:
             terms[settings.name] = penalty(settings, critic, real, fake)
             loss = loss + numbers[settings.name] * terms[settings.name]
+        if self._chance:
+            self._chance.watch(real.scores)
+            terms[PROBABILITY] = self._chance.value.clone()
         return {"loss": loss, **terms}
 
     def moved(self, turn: Turn, numbers: Numbers) -> None:
-        if CLIP not in numbers or turn.role != DISCRIMINATOR:
+        if turn.role != DISCRIMINATOR:
             return
+        if self._chance:
+            self._chance.move()
+        if CLIP in numbers:
+            self._clip(numbers)
+
+    def _clip(self, numbers: Numbers) -> None:
         most: Any = numbers[CLIP]  # a number, or a tensor of one
         with torch.no_grad():
             for parameter in self._discriminator.parameters():

@@ -95,6 +95,7 @@ objective:
     discriminator: discriminator
     real: image
     latent: uniform
+    augment: {kinds: [color, translation, cutout], adaptive: {target: 0.3, samples: 640}}
     loss: hinge
 training:
   seed: 0
