@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,13 @@ def newest_pictures(run: Path) -> tuple[int, dict[str, Path]] | None:
         return None
     step, folder = found[-1]
     return step, {path.stem: path for path in sorted(folder.glob("*.png")) if path.is_file()}
+
+
+def all_pictures(run: Path, name: str) -> Iterator[Path]:
+    """The pictures of a name that a run has drawn, in the order of their steps. Torch-free."""
+    for _, folder in _folders(run / PICTURES):
+        if (file := folder / f"{name}.png").is_file():
+            yield file
 
 
 def _folders(pictures: Path) -> list[tuple[int, Path]]:

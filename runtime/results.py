@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compiler.driver import Compilation
+from .animation import animate
 from .checkpoint import damage, load_weights
 from .drawing import draw_grid
 from .files import write_bytes, write_json
@@ -90,7 +91,7 @@ def _write(compilation: Compilation, job: Job, summary: dict[str, Any]) -> dict[
     """Write the summary and draw the pictures. Returns: kind -> file in the run's folder."""
     write_json(job.folder / SUMMARY, summary)
     drawn = _draw(compilation, job, summary["confusion"])
-    return {"summary": SUMMARY, **drawn, **_draw_nearest(compilation, job)}
+    return {"summary": SUMMARY, **drawn, **_draw_nearest(compilation, job), **animate(job.folder)}
 
 
 def _draw_nearest(compilation: Compilation, job: Job) -> dict[str, str]:

@@ -15,7 +15,7 @@ runs/<name>-<n>/
   checkpoints/    see checkpoint.py
   outcome.json    how it came to its end; see outcome.py
   run.lock        while a process trains there; see lock.py
-  curves.png  confusion.png  nearest.png  summary.json    when the run is done
+  curves.png  confusion.png  nearest.png  samples.gif  summary.json   when the run is done
 """
 
 from __future__ import annotations

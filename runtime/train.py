@@ -58,8 +58,8 @@ class TrainResult:
     step: optimizer steps done; at the end, those of the checkpoint that was tested.
     signal: the number of the signal that stopped it; None where it reached its end.
     metrics: part of the data -> figure -> value; empty where it was stopped.
-    files: what was made: `summary`, `curves`, for classes `confusion`, and where samples are judged
-        `nearest`.
+    files: what was made: `summary`, `curves`, for classes `confusion`, where samples are judged
+        `nearest`, and where some were drawn at several steps `samples` or `points`.
     """
 
     folder: Path

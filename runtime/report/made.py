@@ -13,8 +13,8 @@ from .section import LeftOut, Piece, Section
 from .state import after_step
 from .subject import Subject
 
-PNG, LARGEST = b"\x89PNG\r\n\x1a\n", 4 << 20
-"""What a picture begins with, and how many bytes it may have."""
+PNG, GIF, LARGEST = b"\x89PNG\r\n\x1a\n", b"GIF89a", 4 << 20
+"""What a picture begins with, a moving one too, and how many bytes it may have."""
 
 
 def pictures(
@@ -30,6 +30,7 @@ def pictures(
         if name in files:
             told = f"{note} {_origin(compilation)} The networks are those {after_step(step)}."
             yield picture(title, told, files[name], subject.folder)
+            yield from _moving(title, name, subject.folder)
 
 
 def _origin(compilation: Compilation) -> str:
@@ -40,13 +41,21 @@ def _origin(compilation: Compilation) -> str:
     return "Samples are those of training, since no validation part is set aside."
 
 
+def _moving(title: str, name: str, run: Path) -> Iterator[Piece]:
+    """The same picture at all steps, where a finished run has put them together."""
+    file = run / f"{name}.gif"
+    if file.exists():
+        yield picture(f"{title} over time", "The same noise from step to step.", file, run)
+
+
 def picture(title: str, note: str, file: Path, run: Path) -> Piece:
     """A section with a picture in the folder of a run, if it can be read."""
     try:
         content = _drawn(file, run)
     except OSError as error:
         return LeftOut(title, f"`{file.name}` can't be read: {error.strerror or error}")
-    image = element("img", src=data_uri(content, "image/png"), alt=title)
+    kind = "image/gif" if file.suffix == ".gif" else "image/png"
+    image = element("img", src=data_uri(content, kind), alt=title)
     return Section(title, element("div", image, class_="made"), note)
 
 
@@ -60,6 +69,6 @@ def _drawn(file: Path, run: Path) -> bytes:
         raise OSError("it is a link")
     with file.open("rb") as opened:
         content = opened.read(LARGEST + 1)
-    if not content.startswith(PNG) or len(content) > LARGEST:
+    if not content.startswith((PNG, GIF)) or len(content) > LARGEST:
         raise OSError("it is no picture of a run")
     return content

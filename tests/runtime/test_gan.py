@@ -22,9 +22,11 @@ from netwright.runtime.numbers import numbers_at
 from netwright.runtime.objectives.adversarial_losses import GAMES, game
 from netwright.runtime.objectives.gan import Gan
 from netwright.runtime.objectives.gradient_penalties import penalty, watched
+from netwright.runtime.report.write import write_report
 from netwright.runtime.sample import sample
 from netwright.runtime.session import load
 from netwright.runtime.train import TrainResult, train
+from PIL import Image
 from torch import Tensor, nn
 
 from .test_vae import assert_resumes, batch_of, fresh, trained
@@ -367,6 +369,18 @@ def test_a_bundle_of_a_conditional_gan_draws_what_is_asked_for(tmp_path: Path) -
     assert found.shape == (6, 1, 8, 8)
     assert (found >= 0).all()
     assert (found <= 16).all()
+
+
+def test_pictures_of_all_steps_become_a_moving_one(tmp_path: Path) -> None:
+    changes = {
+        "steps: 240": "steps: 6\n  validation: {steps: 2}",
+        "data:\n": "data:\n  split: {validation: 0.1}\n",
+    }
+    result = train(compile_text(changes, text=SPEC), output=tmp_path / "run", device="cpu")
+    with Image.open(result.files["points"]) as moving:
+        assert getattr(moving, "n_frames", 1) == 3
+    page = write_report(result.folder).path.read_text()
+    assert "data:image/gif;base64," in page
 
 
 def test_pictures_show_what_is_generated(spec: Compilation, finished: TrainResult) -> None:
