@@ -87,6 +87,7 @@ OPERATORS = """
     zeropad zeropad2d zeropadding2d reflectionpad2d: pad
     skip noop passthrough: identity
     normalize: l2_normalize
+    minibatchstd minibatchstddev minibatchstandarddeviation mbstd: minibatch_deviation
     vq vectorquantizer vectorquantizerema vectorquantization quantizer: vector_quantize
     astype totype: cast
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from ..diagnostics import Code
 from ..ir.graph import Graph, Node
@@ -10,6 +11,17 @@ from ..ir.shapes import elements
 from ..ops.normalization import BatchNorm
 from .problem import Problem
 from .training import Training
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A layer that has nothing to compare where one sample is trained at a time.
+
+    what: it is, behind its name. instead: what to use in its place.
+    """
+
+    what: str
+    instead: str
 
 
 def batch_problems(training: Training, graphs: Mapping[str, Graph]) -> Iterator[Problem]:
@@ -22,17 +34,24 @@ def batch_problems(training: Training, graphs: Mapping[str, Graph]) -> Iterator[
     key = "accumulate" if training.batch > 1 else "batch"
     for graph in graphs.values():
         for node in graph.nodes:
-            if isinstance(node.op, BatchNorm) and _sees_one_number(node):
+            alone = _alone(node)
+            if alone is not None:
                 yield Problem(
                     Code.O502,
-                    f"`{node.path}` of `{graph.name}`, a `batch_norm` without axes behind the "
-                    "channels, expects 2 samples at a time or more, found 1",
+                    f"`{node.path}` of `{graph.name}`, a `{node.op.name}` {alone.what}, expects 2 "
+                    "samples at a time or more, found 1",
                     (key,),
-                    help="raise `batch`, or use `layer_norm`"
-                    if key == "batch"
-                    else "lower `accumulate`, or use `layer_norm`",
+                    help=f"{'raise' if key == 'batch' else 'lower'} `{key}`, or {alone.instead}",
                 )
                 return
+
+
+def _alone(node: Node) -> Alone | None:
+    if isinstance(node.op, BatchNorm) and _sees_one_number(node):
+        return Alone("without axes behind the channels", "use `layer_norm`")
+    if getattr(node.op, "mixes_batch", False):
+        return Alone("that compares the samples of a batch", "remove the layer")
+    return None
 
 
 def _sees_one_number(node: Node) -> bool:

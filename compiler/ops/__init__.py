@@ -17,6 +17,7 @@ from . import linear as linear
 from . import logistic_mixture as logistic_mixture
 from . import luong_attention as luong_attention
 from . import merge as merge
+from . import minibatch_deviation as minibatch_deviation
 from . import normalization as normalization
 from . import padding as padding
 from . import pooling as pooling

@@ -1,0 +1,91 @@
+"""A `gan` of the layers that were made for it, from training to its bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from netwright.runtime.evaluate import evaluate
+from netwright.runtime.export import export_run
+from netwright.runtime.predict import predict_files
+from netwright.runtime.session import load
+from netwright.runtime.train import TrainResult, train
+
+from .tiny import compile_text
+
+SPEC = """\
+spec: v1
+name: tiny_layered_gan
+data: {source: digits, fields: {image: {scale: [-1, 1]}}}
+networks:
+  generator:
+    inputs: {z: {shape: [B, 4]}}
+    layers:
+      - linear: 32
+      - relu
+      - linear: 64
+      - tanh
+      - reshape: [1, 8, 8]
+    outputs: image
+  discriminator:
+    inputs: {image: {shape: [B, 1, 8, 8]}}
+    layers:
+      - conv2d: {channels: 8, kernel: 4, stride: 2, padding: 1}
+      - leaky_relu: 0.2
+      - minibatch_deviation
+      - flatten
+      - linear: 1
+    outputs: score
+objective:
+  gan:
+    generator: generator
+    discriminator: discriminator
+    real: image
+    loss: non_saturating
+    regularizers: [{r1: {weight: 0.1}}]
+training:
+  seed: 0
+  batch: 64
+  steps: 20
+  optimizers: {generator: {adam: {lr: 2e-3}}, discriminator: {adam: {lr: 2e-3}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    return train(compile_text(text=SPEC), output=tmp_path_factory.mktemp("gan") / "run")
+
+
+@pytest.fixture(scope="module")
+def bundle(finished: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Which export has proved."""
+    return export_run(finished.folder, output=tmp_path_factory.mktemp("gan") / "bundle").folder
+
+
+def test_the_run_and_its_bundle_are_evaluated_in_the_same_batches(
+    finished: TrainResult, bundle: Path
+) -> None:
+    found = finished.metrics["test"]
+    assert all(np.isfinite(value) for value in found.values())
+    assert evaluate(finished.folder) == pytest.approx(found)
+    # Generated images are rounded to the pixels that data holds.
+    assert evaluate(bundle) == pytest.approx(found, abs=0.02)
+
+
+def test_a_bundle_says_whose_answers_depend_on_the_batch(bundle: Path, tmp_path: Path) -> None:
+    opened = load(bundle)
+    programs = opened.manifest.programs
+    assert {n: p.mixes_batch for n, p in programs.items()} == {
+        "generate": False,
+        "discriminate": True,
+    }
+    session = opened.program("discriminate")
+    images = np.random.default_rng(0).integers(0, 17, (6, 1, 8, 8)).astype(np.uint8)
+    whole = session.in_batches({"image": images}, 6)["score"]
+    assert not np.allclose(whole, session.in_batches({"image": images}, 3)["score"])
+    np.save(tmp_path / "images.npy", images)
+    warned: list[str] = []
+    files = [tmp_path / "images.npy"]
+    assert len([*predict_files(bundle, files, program="discriminate", warn=warned.append)]) == 6
+    assert any("samples beside it" in text for text in warned)
