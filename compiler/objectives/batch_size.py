@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..diagnostics import Code
 from ..ir.graph import Graph, Node
 from ..ir.shapes import elements
+from ..ops.conditional_batch_norm import ConditionalBatchNorm
 from ..ops.normalization import BatchNorm
 from .problem import Problem
 from .training import Training
@@ -47,8 +48,10 @@ def batch_problems(training: Training, graphs: Mapping[str, Graph]) -> Iterator[
 
 
 def _alone(node: Node) -> Alone | None:
-    if isinstance(node.op, BatchNorm) and _sees_one_number(node):
-        return Alone("without axes behind the channels", "use `layer_norm`")
+    if isinstance(node.op, BatchNorm | ConditionalBatchNorm) and _sees_one_number(node):
+        by_class = ", times an `embedding` of the label"
+        instead = "use `layer_norm`" + by_class * isinstance(node.op, ConditionalBatchNorm)
+        return Alone("without axes behind the channels", instead)
     if getattr(node.op, "mixes_batch", False):
         return Alone("that compares the samples of a batch", "remove the layer")
     return None

@@ -5,6 +5,7 @@ from . import arithmetic as arithmetic
 from . import attention as attention
 from . import axes as axes
 from . import binarize as binarize
+from . import conditional_batch_norm as conditional_batch_norm
 from . import convolution as convolution
 from . import embedding as embedding
 from . import gaussian_mixture as gaussian_mixture

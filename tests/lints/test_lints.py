@@ -86,6 +86,18 @@ FOUND = [
         ["conv_transpose2d: {channels: 4, kernel: 4, stride: 2, padding: 1}", "batch_norm", *HEAD],
         {},
     ),
+    (
+        "L906",
+        [
+            "{from: image, conv2d: {channels: 4, kernel: 3}}",
+            "{from: {label: label}, conditional_batch_norm: 10}",
+            *HEAD,
+        ],
+        {
+            "fields": "\n    label: {shape: [B], dtype: int64, below: 10}",
+            "inputs": ", label: {shape: [B], dtype: int64}",
+        },
+    ),
     ("L904", [*HEAD, "softmax"], {}),
     ("L904", [*HEAD, "log_softmax"], {}),
     (

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
+from netwright.runtime.objectives.gan import Gan
 from netwright.runtime.predict import predict_files
 from netwright.runtime.session import load
 from netwright.runtime.train import TrainResult, train
 
+from .test_vae import trained
 from .tiny import compile_text
 
 SPEC = """\
@@ -20,13 +23,14 @@ name: tiny_layered_gan
 data: {source: digits, fields: {image: {scale: [-1, 1]}}}
 networks:
   generator:
-    inputs: {z: {shape: [B, 4]}}
+    inputs: {z: {shape: [B, 4]}, label: {shape: [B], dtype: int64}}
     layers:
-      - linear: 32
+      - {from: z, linear: 64}
+      - reshape: [4, 4, 4]
+      - {from: {label: label}, conditional_batch_norm: 10}
       - relu
-      - linear: 64
+      - conv_transpose2d: {channels: 1, kernel: 4, stride: 2, padding: 1}
       - tanh
-      - reshape: [1, 8, 8]
     outputs: image
   discriminator:
     inputs: {image: {shape: [B, 1, 8, 8]}}
@@ -89,3 +93,18 @@ def test_a_bundle_says_whose_answers_depend_on_the_batch(bundle: Path, tmp_path:
     files = [tmp_path / "images.npy"]
     assert len([*predict_files(bundle, files, program="discriminate", warn=warned.append)]) == 6
     assert any("samples beside it" in text for text in warned)
+
+
+def test_samples_of_a_bundle_are_those_of_torch(finished: TrainResult, bundle: Path) -> None:
+    spec = compile_text(text=SPEC)
+    objective = trained(spec, finished)
+    assert isinstance(objective, Gan)
+    label = torch.arange(10)
+    noise = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = objective.programs.run("generate", {"noise": noise, "label": label})["image"]
+    session = load(bundle).program("generate")
+    found = torch.from_numpy(session(noise=noise.numpy(), label=label.numpy())["image"])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1)  # rounded to pixels
+    same = session(noise=noise[[0] * 10].numpy(), label=label.numpy())["image"]
+    assert len({image.tobytes() for image in same}) > 1, "classes differ"
