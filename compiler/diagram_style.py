@@ -8,6 +8,7 @@ _FAMILIES = {
     "linear": "indigo",
     "normalization": "teal",
     "layer_normalization": "teal",
+    "class_projection": "brown",
     "conditional_batch_norm": "teal",
     "minibatch_deviation": "teal",
     "activations": "amber",

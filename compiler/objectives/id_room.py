@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..diagnostics import Label
 from ..ir.graph import Graph, Node, Value
+from ..ops.class_projection import ClassProjection
 from ..ops.conditional_batch_norm import ConditionalBatchNorm
 from ..ops.embedding import Embedding, OneHot
 from ..source import Key
@@ -35,7 +36,7 @@ def _looked_up(node: Node) -> Iterator[tuple[Value, int]]:
         yield reads[0], op.size
     if isinstance(op, OneHot):
         yield reads[0], op.classes
-    if isinstance(op, ConditionalBatchNorm):
+    if isinstance(op, ConditionalBatchNorm | ClassProjection):
         yield reads[1], op.classes
 
 

@@ -5,6 +5,7 @@ from . import arithmetic as arithmetic
 from . import attention as attention
 from . import axes as axes
 from . import binarize as binarize
+from . import class_projection as class_projection
 from . import conditional_batch_norm as conditional_batch_norm
 from . import convolution as convolution
 from . import embedding as embedding

@@ -33,13 +33,17 @@ networks:
       - tanh
     outputs: image
   discriminator:
-    inputs: {image: {shape: [B, 1, 8, 8]}}
+    inputs: {image: {shape: [B, 1, 8, 8]}, label: {shape: [B], dtype: int64}}
     layers:
-      - conv2d: {channels: 8, kernel: 4, stride: 2, padding: 1}
+      - {from: image, conv2d: {channels: 8, kernel: 4, stride: 2, padding: 1}}
       - leaky_relu: 0.2
       - minibatch_deviation
-      - flatten
-      - linear: 1
+      - {id: features, flatten: {}}
+      - {id: real, linear: 1}
+      - id: fits
+        from: {x: features, label: label}
+        class_projection: {classes: 10, weight_norm: spectral}
+      - {from: [real, fits], add: {}}
     outputs: score
 objective:
   gan:
@@ -86,11 +90,12 @@ def test_a_bundle_says_whose_answers_depend_on_the_batch(bundle: Path, tmp_path:
     }
     session = opened.program("discriminate")
     images = np.random.default_rng(0).integers(0, 17, (6, 1, 8, 8)).astype(np.uint8)
-    whole = session.in_batches({"image": images}, 6)["score"]
-    assert not np.allclose(whole, session.in_batches({"image": images}, 3)["score"])
-    np.save(tmp_path / "images.npy", images)
+    given = {"image": images, "label": np.arange(6)}
+    whole = session.in_batches(given, 6)["score"]
+    assert not np.allclose(whole, session.in_batches(given, 3)["score"])
+    np.savez(tmp_path / "images.npz", **given)
     warned: list[str] = []
-    files = [tmp_path / "images.npy"]
+    files = [tmp_path / "images.npz"]
     assert len([*predict_files(bundle, files, program="discriminate", warn=warned.append)]) == 6
     assert any("samples beside it" in text for text in warned)
 
