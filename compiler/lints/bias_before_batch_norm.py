@@ -6,13 +6,9 @@ from collections.abc import Iterator
 
 from ..diagnostics import Code, Diagnostic, Fix, Label
 from ..ir.graph import Graph, Node
-from ..ops.conditional_batch_norm import ConditionalBatchNorm
 from ..ops.convolution import Kernel
-from ..ops.normalization import BatchNorm
-from .base import LintContext, warning
+from .base import BATCH_NORMS, LintContext, warning
 from .edits import set_argument
-
-NORMS = (BatchNorm, ConditionalBatchNorm)
 
 
 def bias_before_batch_norm(context: LintContext) -> Iterator[Diagnostic]:
@@ -59,7 +55,7 @@ def _before_batch_norm(graph: Graph) -> Iterator[Node]:
         alone = node.shares is None and node.path not in shared
         tied = not all(node.owns(parameter) for parameter in node.declared())
         readers = users.get(node.outputs[0].name, [])
-        normalized = readers and all(isinstance(reader.op, NORMS) for reader in readers)
+        normalized = readers and all(isinstance(reader.op, BATCH_NORMS) for reader in readers)
         if alone and not tied and normalized and node.outputs[0].name not in results:
             yield node
 

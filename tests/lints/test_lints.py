@@ -10,6 +10,7 @@ from netwright.compiler.lints.registry import LINTS
 from netwright.compiler.source import SourceFile
 
 from .test_code_lints import FOUND as FOUND_OF_CODES
+from .test_gan_lints import FOUND as FOUND_OF_GANS
 
 SPEC = """\
 spec: v1
@@ -225,7 +226,7 @@ def test_rows_that_may_be_signals(settings):
 
 @pytest.mark.parametrize("code", LINTS, ids=lambda code: code.name)
 def test_every_lint_has_a_case_and_a_page(code):
-    assert code.name in {found for found, _, _ in (*FOUND, *FOUND_OF_CODES)}
+    assert code.name in {found for found, *_ in (*FOUND, *FOUND_OF_CODES, *FOUND_OF_GANS)}
     page = LINTS[code].__doc__
     assert page
     assert all(
