@@ -44,8 +44,9 @@ class MinibatchDeviation(Op):
     its end, sees when a generator makes too few kinds of samples.
 
     In evaluation, too, the batch is the one at hand: what a network gives for a sample then depends
-    on the samples beside it. `predict` says so, and runs files in batches of 64. A sample alone
-    has the deviation 1e-4, and training needs 2 at a time or more.
+    on the samples beside it. `predict` says so, and runs files in batches of 64. Micro-batches and
+    processes each see their own samples. A sample alone has the deviation 1e-4, and training needs
+    2 at a time or more.
 
     Inputs:  x: f32[B, C] or f32[B, C, *]
     Outputs: y: f32[B, C + features, *]

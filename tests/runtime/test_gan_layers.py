@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netwright.compiler.diagnostics import Code, NetwrightError
+from netwright.runtime.distributed.world import World
 from netwright.runtime.evaluate import evaluate
 from netwright.runtime.export import export_run
+from netwright.runtime.job import make_job
 from netwright.runtime.objectives.gan import Gan
+from netwright.runtime.opening import read_data
+from netwright.runtime.plan import Plan
 from netwright.runtime.predict import predict_files
 from netwright.runtime.session import load
 from netwright.runtime.train import TrainResult, train
@@ -98,6 +103,22 @@ def test_a_bundle_says_whose_answers_depend_on_the_batch(bundle: Path, tmp_path:
     files = [tmp_path / "images.npz"]
     assert len([*predict_files(bundle, files, program="discriminate", warn=warned.append)]) == 6
     assert any("samples beside it" in text for text in warned)
+
+
+@pytest.mark.parametrize(("processes", "fits"), [(32, True), (64, False)])
+def test_processes_that_would_see_one_sample_each_are_refused(
+    processes: int, fits: bool, tmp_path: Path
+) -> None:
+    spec = compile_text(text=SPEC)
+    dataset, world = read_data(spec, tmp_path), World(size=processes)
+    if fits:
+        make_job(spec, dataset, torch.device("cpu"), tmp_path, Plan(), world)
+        return
+    with pytest.raises(NetwrightError, match="`minibatch_deviation` that compares") as caught:
+        make_job(spec, dataset, torch.device("cpu"), tmp_path, Plan(), world)
+    (found,) = caught.value.diagnostics
+    assert found.code is Code.R905
+    assert "found 1 in each of 64 processes" in found.message
 
 
 def test_samples_of_a_bundle_are_those_of_torch(finished: TrainResult, bundle: Path) -> None:
