@@ -389,10 +389,11 @@ def ops(name: str | None) -> None:
     from .compiler.suggest import did_you_mean, word_help
 
     if name is None:
+        width = max(map(len, REGISTRY)) + 2
         for family, operators in families().items():
             click.echo(click.style(family.replace("_", " "), bold=True))
             for operator in operators:
-                click.echo(f"  {operator.name:<22}{first_sentence(operator)}")
+                click.echo(f"  {operator.name:<{width}}{first_sentence(operator)}")
         return
     if name not in REGISTRY:
         alike = [operator for operator in REGISTRY if name.lower() in operator]

@@ -71,6 +71,7 @@ class Code(Enum):
     L902 = "convolution over an axis that has no order"
     L903 = "code of an autoencoder that is not smaller than its target"
     L904 = "activation applied twice"
+    L905 = "batch norm in a discriminator with a gradient penalty"
     L906 = "convolution with a bias right before batch norm"
     L907 = "output range does not fit the data"
     L908 = "transposed convolution with a checkerboard pattern"
@@ -78,6 +79,7 @@ class Code(Enum):
     L910 = "padding of a sequence taken for data"
     L911 = "recurrent layer over an image"
     L912 = "codes of a `vae` that follow no known distribution"
+    L913 = "generator and discriminator of very different sizes"
 
     @property
     def severity(self) -> Severity:

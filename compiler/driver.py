@@ -222,5 +222,6 @@ def _lint(compilation: Compilation, context: Context) -> None:
     spec, located, sink = compilation.spec, compilation.located, context.sink
     sound = not sink.errors
     if sound:
-        run_lints(LintContext(compilation.graphs, located, spec.objective, context.fields), sink)
+        read = spec.objective, context.fields, spec.training
+        run_lints(LintContext(compilation.graphs, located, *read), sink)
     suppress(sink, spec.lint, located, complete=sound and not compilation.chosen)

@@ -87,6 +87,10 @@ OPERATORS = """
     zeropad zeropad2d zeropadding2d reflectionpad2d: pad
     skip noop passthrough: identity
     normalize: l2_normalize
+    projectiondiscriminator labelprojection: class_projection
+    cbn ccbn conditionalbatchnorm2d conditionalbatchnormalization: conditional_batch_norm
+    categoricalconditionalbatchnorm: conditional_batch_norm
+    minibatchstd minibatchstddev minibatchstandarddeviation mbstd: minibatch_deviation
     vq vectorquantizer vectorquantizerema vectorquantization quantizer: vector_quantize
     astype totype: cast
 """

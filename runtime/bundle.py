@@ -105,6 +105,7 @@ class Program(Strict):
     time: the size along which it runs one chunk of a sequence at a time; empty for the others.
     states: input -> the output that it becomes for the next chunk; each begins as zeros.
     symbols: bounds of sizes where they are not those of the manifest.
+    mixes_batch: whether what it gives for a sample depends on the others of its batch.
     """
 
     file: str
@@ -113,6 +114,7 @@ class Program(Strict):
     time: str = ""
     states: dict[str, str] = {}
     symbols: dict[str, Bounds] = {}
+    mixes_batch: bool = False
 
     def own_inputs(self) -> dict[str, Port]:
         """The inputs besides states."""

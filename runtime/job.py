@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
+from ..compiler.ir.graph import Graph
+from ..compiler.objectives.batch_size import lone_layer
 from ..compiler.objectives.source import Source
 from .data.batches import Batches
 from .data.columns import Columns
@@ -33,7 +36,10 @@ def make_job(
     world: World = ALONE,
     judge: SampleJudge | None = None,
 ) -> Job:
-    """Networks with fresh weights drawn by the spec's seed, and the data where the plan says."""
+    """Networks with fresh weights drawn by the spec's seed, and the data where the plan says.
+
+    Raises: NetwrightError: R905: more processes than the objective, or a layer, can be trained by.
+    """
     layout = plan.layout
     torch.manual_seed(compilation.spec.training.seed)
     rows = min(compilation.spec.training.batch, dataset.size("train"))
@@ -44,6 +50,9 @@ def make_job(
             f"expected one process, as each batch goes on from the one before; found {world.size}",
             help="set `carry: false` in the objective, or train in one process",
         )
+
+    graphs = {name: compilation.graphs[name] for name in objective.networks}
+    _check_rows(graphs, rows // compilation.spec.training.accumulate, world)
 
     def batches(part: Part) -> Batches | None:
         columns = dataset.parts[part]
@@ -64,7 +73,7 @@ def make_job(
     assert train is not None, "splits leave training samples"
     return Job(
         objective=objective,
-        graphs={name: compilation.graphs[name] for name in objective.networks},
+        graphs=graphs,
         settings=compilation.spec.training,
         train=train,
         validation=batches("validation"),
@@ -79,6 +88,20 @@ def make_job(
         other=lambda source: _other(source, compilation, dataset, device, plan),
         judge=judge,
     )
+
+
+def _check_rows(graphs: Mapping[str, Graph], rows: int, world: World) -> None:
+    """Refuse processes that each train on one sample at a time, where a layer compares samples.
+
+    rows: at a time, over all processes. That of a single process is checked with the spec.
+    """
+    found = lone_layer(graphs) if not world.is_alone and rows // world.size == 1 else None
+    if found is not None:
+        raise failure(
+            Code.R905,
+            f"{found.message}, found 1 in each of {world.size} processes",
+            help=f"train in fewer processes, raise `batch`, or {found.instead}",
+        )
 
 
 def _other(

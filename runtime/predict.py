@@ -44,8 +44,8 @@ def predict_files(
         output: a `.csv`, `.npz` or `.png` file for all results, joined; None to show them as lines.
         seed: of the noise that a program takes beside the files; None for 0, or where it takes
             none.
-        warn: told of the first value of each input that its field does not allow, and of what was
-            left out of a file.
+        warn: told of the first value of each input that its field does not allow, of what was
+            left out of a file, and of answers that depend on the samples beside them.
     Returns: the lines to print: a line per sample, or where the results were written.
     Raises: NetwrightError: B801: the bundle. B802: an input does not fit, or the program runs in
         chunks. F601, F602: a table, as
@@ -57,6 +57,11 @@ def predict_files(
     noise = _noise(session, program, seed)
     if output is not None:
         check_output(output, session.outputs)
+    if session.signature.mixes_batch:
+        warn(
+            f"what `{program}` gives for a sample depends on the samples beside it: each file is "
+            f"run by itself, {BATCH} samples at a time"
+        )
     reader = Reader(session, opened.manifest.reading, BATCH, warn)
     ranges = _Ranges(given_ports(session.inputs), warn)
     found: list[Answers] = []

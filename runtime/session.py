@@ -67,7 +67,10 @@ class Session:
         return dict(zip(self.outputs, results, strict=True))
 
     def in_batches(self, inputs: Mapping[str, ArrayLike], size: int) -> Arrays:
-        """Run over many samples, at most `size` at a time, and join the results along axis 0."""
+        """Run over many samples, at most `size` at a time, and join the results along axis 0.
+
+        Where `signature.mixes_batch`, the results depend on `size`: samples see those beside them.
+        """
         arrays = check_inputs(inputs, self.inputs, self.symbols)
         count = len(next(iter(arrays.values())))
         parts = [

@@ -10,10 +10,13 @@ from ..compiler.ir.dims import Symbol
 from ..compiler.ir.graph import Graph, Value
 from ..compiler.ir.proofs import equal
 from ..compiler.ir.shapes import SPEC_DTYPES
+from ..compiler.ir.structure import Call
 from ..compiler.objectives.base import Noise
 from ..compiler.objectives.fields import Field
 from ..compiler.objectives.sources import ImageFolder, Npz, Series, Source
 from ..compiler.objectives.table_sources import Csv, Drop, Fill, Table
+from ..compiler.ops.base import Op
+from ..compiler.passes.rewriting import every_node
 from .bundle import (
     Bounds,
     ImageForm,
@@ -57,6 +60,17 @@ def program_signature(
         time=graph.time,
         states=dict(graph.states),
         symbols={name: bounds for name, bounds in own.items() if symbols.get(name) != bounds},
+        mixes_batch=_mixes_batch(graph),
+    )
+
+
+def _mixes_batch(graph: Graph) -> bool:
+    """Whether a layer, be it of a network that is called, looks from sample to sample."""
+    return any(
+        _mixes_batch(node.op.graph)
+        if isinstance(node.op, Call)
+        else isinstance(node.op, Op) and node.op.mixes_batch
+        for node in every_node(graph)
     )
 
 

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from ..diagnostics import Code, Diagnostic, Fix, Label
 from ..ir.graph import Graph, Node
 from ..ops.convolution import Kernel
-from ..ops.normalization import BatchNorm
-from .base import LintContext, warning
+from .base import BATCH_NORMS, LintContext, warning
 from .edits import set_argument
 
 
 def bias_before_batch_norm(context: LintContext) -> Iterator[Diagnostic]:
     """A convolution with a bias right before batch norm.
 
-    What it does: finds convolutions whose result only a `batch_norm` reads, in every use of the
-    layer, and which keep their default `bias: true`.
+    What it does: finds convolutions whose result only a `batch_norm` or `conditional_batch_norm`
+    reads, in every use of the layer, and which keep their default `bias: true`.
 
     Why it is bad: batch norm subtracts the mean of each channel, and with it any constant. The
     bias has no effect; it costs memory and time, and optimizers with weight decay still move it.
@@ -56,7 +55,7 @@ def _before_batch_norm(graph: Graph) -> Iterator[Node]:
         alone = node.shares is None and node.path not in shared
         tied = not all(node.owns(parameter) for parameter in node.declared())
         readers = users.get(node.outputs[0].name, [])
-        normalized = readers and all(isinstance(reader.op, BatchNorm) for reader in readers)
+        normalized = readers and all(isinstance(reader.op, BATCH_NORMS) for reader in readers)
         if alone and not tied and normalized and node.outputs[0].name not in results:
             yield node
 

@@ -10,7 +10,14 @@ from ..objectives.fields import Field
 from ..ops.convolution import Convolution
 from .base import LintContext, warning
 
-RESHAPING = ("unsqueeze", "reshape", "identity", "dropout", "batch_norm")
+RESHAPING = (
+    "unsqueeze",
+    "reshape",
+    "identity",
+    "dropout",
+    "batch_norm",
+    "conditional_batch_norm",
+)
 """Layers behind which the features of a table are still in the order of its columns."""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..diagnostics import Label
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph, Node, Value
+from ..ops.class_projection import ClassProjection
+from ..ops.conditional_batch_norm import ConditionalBatchNorm
 from ..ops.embedding import Embedding, OneHot
 from ..source import Key
 from .base import Context, Labels
@@ -20,18 +22,22 @@ def lookups(graph: Graph) -> dict[str, tuple[int, Node]]:
     found: dict[str, tuple[int, Node]] = {}
     inputs = {port.name for port in graph.inputs}
     for node in graph.nodes:
-        room = _room(node)
-        for value in node.reads() if room is not None else ():
+        for value, room in _looked_up(node):
             known = found.get(value.name)
-            if value.name in inputs and room is not None and (known is None or room < known[0]):
+            if value.name in inputs and (known is None or room < known[0]):
                 found[value.name] = room, node
     return found
 
 
-def _room(node: Node) -> int | None:
-    if isinstance(node.op, Embedding):
-        return node.op.size
-    return node.op.classes if isinstance(node.op, OneHot) else None
+def _looked_up(node: Node) -> Iterator[tuple[Value, int]]:
+    """The ids that a layer looks up, and how many different ones it has room for."""
+    op, reads = node.op, list(node.reads())
+    if isinstance(op, Embedding):
+        yield reads[0], op.size
+    if isinstance(op, OneHot):
+        yield reads[0], op.classes
+    if isinstance(op, ConditionalBatchNorm | ClassProjection):
+        yield reads[1], op.classes
 
 
 def with_room(

@@ -16,6 +16,7 @@ from ..diagnostics import Code
 from ..ir.graph import Graph, Node, Parameter
 from ..ops.activations import Prelu
 from ..ops.arithmetic import Scale
+from ..ops.class_projection import ClassProjection
 from ..ops.embedding import Embedding, PositionEmbedding
 from ..ops.normalization import Normalization
 from .patterns import is_pattern, matches_any
@@ -153,7 +154,7 @@ def _kinds(node: Node, declared: Parameter) -> frozenset[str]:
         found.add("bias")
     if isinstance(node.op, Normalization):
         found.add("norm")
-    if isinstance(node.op, Embedding | PositionEmbedding):
+    if isinstance(node.op, Embedding | PositionEmbedding | ClassProjection):
         found.add("embedding")
     if isinstance(node.op, Scale | Prelu):
         found.add("scale")

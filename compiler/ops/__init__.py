@@ -5,6 +5,8 @@ from . import arithmetic as arithmetic
 from . import attention as attention
 from . import axes as axes
 from . import binarize as binarize
+from . import class_projection as class_projection
+from . import conditional_batch_norm as conditional_batch_norm
 from . import convolution as convolution
 from . import embedding as embedding
 from . import gaussian_mixture as gaussian_mixture
@@ -17,6 +19,7 @@ from . import linear as linear
 from . import logistic_mixture as logistic_mixture
 from . import luong_attention as luong_attention
 from . import merge as merge
+from . import minibatch_deviation as minibatch_deviation
 from . import normalization as normalization
 from . import padding as padding
 from . import pooling as pooling

@@ -249,6 +249,9 @@ class Op:
     twice_differentiable: ClassVar[bool] = True
     """Whether torch can take the gradient of its gradient, on a CPU and on a GPU."""
 
+    mixes_batch: ClassVar[bool] = False
+    """Whether a sample's output depends on the others of its batch, in evaluation too."""
+
     reads_time: ClassVar[bool] = False
     """Whether arguments may hold the length of a sequence where it runs one chunk at a time."""
 

@@ -34,9 +34,10 @@ from .streaming import all_steps, same_axis
 from .weights import Init
 
 EPS = "Added to the variance, so that it is never 0."
+MOMENTUM = "Weight of the newest batch in the running averages."
 INIT = "How the weight starts; 1 unless given."
 FLAT_KINDS = ("zeros", "ones", "normal", "trunc_normal", "uniform")
-"""The kinds of `init` that a weight of one axis can have."""
+"""The kinds of `init` that a scale can have: it is no matrix, whose inputs one could count."""
 
 
 class Normalization(Op, ABC):
@@ -56,8 +57,8 @@ class Normalization(Op, ABC):
         if self.init.kind not in FLAT_KINDS:
             raise Refusal(
                 Code.E202,
-                f"`init` of `{self.name}` cannot be `{self.init.kind}`, which needs a weight of "
-                "two axes or more",
+                f"`init` of `{self.name}` cannot be `{self.init.kind}`, which is for the weights "
+                "of matrices and kernels",
                 help=f"choose one of {', '.join(f'`{kind}`' for kind in FLAT_KINDS)}",
             )
 
@@ -125,9 +126,7 @@ class BatchNorm(Normalization):
 
     stream_axis = same_axis  # running averages do not change in evaluation
     eps: float = attribute(default=1e-5, above=0, doc=EPS)
-    momentum: float = attribute(
-        default=0.1, minimum=0, maximum=1, doc="Weight of the newest batch in the running averages."
-    )
+    momentum: float = attribute(default=0.1, minimum=0, maximum=1, doc=MOMENTUM)
     affine: bool = attribute(default=True, doc="Learn a scale and a shift per channel.")
 
     examples = (

@@ -23,7 +23,7 @@ WEIGHT_NORM_DOC = "`spectral` divides the weight by its largest singular value."
 RESTART = "{self}.start_power_iteration()"
 """The statement that must follow an `init` of a normalised weight."""
 
-_NORM = Helper(
+SPECTRAL_NORM = Helper(
     "SpectralNorm",
     '''class SpectralNorm(nn.Module):
     """Divide `weight` by an estimate of its largest singular value (Miyato et al. 2018).
@@ -108,7 +108,7 @@ def spectral_module(base: str) -> Helper:
     def forward(self, x: Tensor) -> Tensor:
         {_CALLS[base.rstrip("123d")].format(axes=base[-2:])}
 ''',
-        needs=(_NORM,),
+        needs=(SPECTRAL_NORM,),
     )
 
 

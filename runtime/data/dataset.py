@@ -169,17 +169,19 @@ def _wrong_counts(raw: RawData, labels: Mapping[str, Labels]) -> Iterator[Diagno
     for name, names in raw.classes.items():
         rules = labels.get(name, Labels())
         if rules.room is not None and rules.room < len(names):
-            yield _no_room(name, rules.room, len(names))
+            yield _no_room(name, rules.room, len(names), is_text=name in raw.vocabularies)
         if rules.count is not None and rules.count != len(names):
             yield _wrong_count(rules.count, names, is_text=name in raw.vocabularies)
 
 
-def _no_room(name: str, room: int, count: int) -> Diagnostic:
+def _no_room(name: str, room: int, count: int, *, is_text: bool) -> Diagnostic:
+    what = "different tokens" if is_text else "classes"
     return Diagnostic(
         Code.F601,
-        f"expected at most {room} different tokens in `{name}`, for which the layer that looks "
-        f"them up has room; found {count}",
-        help=f"make room for {count} in the layer: `embedding: {{size: {count}, ...}}`",
+        f"expected at most {room} {what} in `{name}`, for which the layer that looks them up has "
+        f"room; found {count}",
+        help=f"make room for {count} in the layer"
+        + (f": `embedding: {{size: {count}, ...}}`" if is_text else ""),
     )
 
 

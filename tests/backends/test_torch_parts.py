@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import torch
@@ -186,6 +187,34 @@ networks:
     net, x = network(text), torch.randn(2, 4, 8)
     y = F.conv1d(net.n1(net.c1(x)), net.c1.weight, net.c2.bias, padding=2, dilation=2)
     assert torch.allclose(net(x), F.group_norm(y, 4, net.n1.weight, net.n1.bias), atol=1e-6)
+
+
+def test_layers_that_are_told_the_class_are_repeated_shared_and_tied() -> None:
+    text = """
+blocks:
+  Told:
+    inputs: {x: {shape: [B, C]}, label: {shape: [B]}}
+    layers: [{from: x, linear: $C}, {from: {label: label}, conditional_batch_norm: 3}]
+networks:
+  net:
+    inputs: {x: {shape: [B, 4]}, label: {shape: [B], dtype: int64}}
+    layers:
+      - {id: told, from: {x: x, label: label}, Told: {}, repeat: 2}
+      - {id: first, from: {label: label}, class_projection: 3}
+      - {id: again, from: {x: told, label: label}, share: first}
+      - {id: tied, from: {x: x, label: label}, class_projection: 3, tie: {weight: first.weight}}
+    outputs: {first: first, again: again, tied: tied}
+"""
+    net, x, label = network(text).eval(), torch.randn(2, 4), torch.tensor([2, 0])
+    assert sum(name.endswith("first.weight") for name in shapes(net)) == 1
+    y = x
+    for told in net.told:
+        y = told.linear_0(y) / math.sqrt(1 + 1e-5)
+    first, again, tied = net(x, label)
+    table = net.first.weight[label]
+    assert torch.allclose(first, (y * table).sum(1, keepdim=True), atol=1e-6)
+    assert torch.equal(again, first)
+    assert torch.allclose(tied, (x * table).sum(1, keepdim=True))
 
 
 def test_a_repeat_with_a_second_input_is_a_loop() -> None:

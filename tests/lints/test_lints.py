@@ -10,6 +10,7 @@ from netwright.compiler.lints.registry import LINTS
 from netwright.compiler.source import SourceFile
 
 from .test_code_lints import FOUND as FOUND_OF_CODES
+from .test_gan_lints import FOUND as FOUND_OF_GANS
 
 SPEC = """\
 spec: v1
@@ -85,6 +86,18 @@ FOUND = [
         "L906",
         ["conv_transpose2d: {channels: 4, kernel: 4, stride: 2, padding: 1}", "batch_norm", *HEAD],
         {},
+    ),
+    (
+        "L906",
+        [
+            "{from: image, conv2d: {channels: 4, kernel: 3}}",
+            "{from: {label: label}, conditional_batch_norm: 10}",
+            *HEAD,
+        ],
+        {
+            "fields": "\n    label: {shape: [B], dtype: int64, below: 10}",
+            "inputs": ", label: {shape: [B], dtype: int64}",
+        },
     ),
     ("L904", [*HEAD, "softmax"], {}),
     ("L904", [*HEAD, "log_softmax"], {}),
@@ -213,7 +226,7 @@ def test_rows_that_may_be_signals(settings):
 
 @pytest.mark.parametrize("code", LINTS, ids=lambda code: code.name)
 def test_every_lint_has_a_case_and_a_page(code):
-    assert code.name in {found for found, _, _ in (*FOUND, *FOUND_OF_CODES)}
+    assert code.name in {found for found, *_ in (*FOUND, *FOUND_OF_CODES, *FOUND_OF_GANS)}
     page = LINTS[code].__doc__
     assert page
     assert all(

@@ -20,7 +20,7 @@ import torch
 import yaml
 from netwright.compiler.backends.onnx_model import IR_VERSIONS
 from netwright.compiler.diagnostics import NetwrightError
-from netwright.compiler.ir.dims import Symbol, evaluate
+from netwright.compiler.ir.dims import Poly, Symbol, evaluate
 from netwright.compiler.ir.shapes import DType, TensorType, parse_type, substitute_type
 from netwright.compiler.language.arguments import build
 from netwright.compiler.ops.base import INTERNAL, REGISTRY, Example, Op, Refusal, Reject
@@ -37,6 +37,8 @@ TORCH = {
     DType.BOOL: torch.bool,
 }
 NUMPY = {t: torch.empty(0, dtype=known).numpy().dtype for t, known in TORCH.items()}
+
+BATCH = Poly.of(Symbol("B"))
 
 Sizes = dict[str, int]
 Arrays = list[np.ndarray]
@@ -309,6 +311,22 @@ def test_gradients_are_taken_twice_where_the_operator_says_so(case: Case, layer:
     lengths = [x.square().sum() for x in slopes if x is not None and x.requires_grad]
     if case.op.twice_differentiable and lengths:
         sum(lengths).backward()
+
+
+@each_case
+def test_samples_see_each_other_only_where_the_operator_says_so(case: Case, layer: Any) -> None:
+    """In evaluation a sample alone gives what it gives within a batch."""
+    wired = [t for t in case.inputs() if t]
+    if not wired or any(t.shape[:1] != (BATCH,) for t in (*wired, *case.outputs())):
+        return  # it has no batch axis, or another one
+    given = random_inputs(case, case.sizes()[1])
+    whole = [y[:1] for y in layer.torch(*given)]
+    alone = layer.torch(*(array[:1] for array in given))
+    same = all(
+        a.shape == w.shape and np.allclose(a, w, rtol=1e-4, atol=1e-5)
+        for a, w in zip(alone, whole, strict=True)
+    )
+    assert same is not case.op.mixes_batch
 
 
 # ONNX

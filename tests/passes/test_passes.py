@@ -128,6 +128,19 @@ def test_spectral_norm_becomes_a_plain_weight(layer: tuple[str, dict[str, Any]])
     assert close(run(folded, more, image())["y"], run(graph, weights, image())["y"])
 
 
+def test_a_normalised_table_of_classes_becomes_a_plain_one() -> None:
+    b = GraphBuilder("net")
+    x, label = b.input("x", "f32[B, 4]"), b.input("label", "i64[B]")
+    made = op("class_projection", classes=3, weight_norm="spectral")
+    graph = b.graph(y=b.add("fits", made, x, label))
+    weights = random_weights(graph)
+    folded, more = fold_spectral_norm(graph, weights)
+    assert {p.key for p in folded.nodes[0].declared()} == {"weight"}
+    given = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    feeds = {"x": given, "label": np.arange(5) % 3}
+    assert close(run(folded, more, feeds)["y"], run(graph, weights, feeds)["y"])
+
+
 # remove_dropout
 
 

@@ -112,6 +112,14 @@ def test_the_network_has_as_many_scores_as_there_are_folders(tmp_path: Path) -> 
     assert "found 3: `bird`, `cat`, `dog`" in found.message
 
 
+def test_the_layer_that_looks_labels_up_has_room_for_every_folder(tmp_path: Path) -> None:
+    pets(tmp_path / "pets")
+    opened(tmp_path, labels={"label": Labels(room=3)})
+    [found] = wrong(lambda: opened(tmp_path, labels={"label": Labels(room=2)}), Code.F601)
+    assert "at most 2 classes in `label`" in found.message
+    assert found.help == "make room for 3 in the layer"
+
+
 def test_names_are_sorted_by_the_numbers_in_them() -> None:
     names = ["class10", "class2", "10", "9", "b", "a1b2", "a1b10"]
     assert sorted(names, key=natural) == ["9", "10", "a1b2", "a1b10", "b", "class2", "class10"]
