@@ -5,7 +5,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-codes reproduce-memory reproduce-modes \
+.PHONY: help setup setup-dev demo check test goldens docs bench reproduce-codes reproduce-fashion-gans reproduce-memory reproduce-modes \
 	reproduce-text clean
 
 help: ## print the targets
@@ -54,6 +54,9 @@ bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULT
 
 reproduce-memory: setup-dev ## how far back RNN, LSTM and GRU remember; writes docs/results/memory.*
 	$(BIN)/python benchmarks/reproduce_memory.py
+
+reproduce-fashion-gans: setup-dev ## what GANs make of Fashion-MNIST; writes docs/results/fashion_gans.*
+	$(BIN)/python benchmarks/reproduce_fashion_gans.py
 
 reproduce-codes: setup-dev ## what codes of VAEs hold, over three seeds; writes docs/results/codes.*
 	$(BIN)/python benchmarks/reproduce_codes.py
