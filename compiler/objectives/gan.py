@@ -30,6 +30,7 @@ from .program import ProgramBuilder
 from .schedules import Schedule
 from .section import OneKey
 from .training import Training
+from .watching import following
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 """Its roles, and those of the optimizers."""
@@ -185,17 +186,12 @@ class Gan(Objective):
         return {NOISE, self.score(graphs), *([TRUNCATION] if self.truncation else [])}
 
     def training_problems(self, training: Training, context: Context) -> Iterator[Problem]:
-        stopping = training.early_stopping
-        followed = {
-            ("checkpoint", "best"): training.checkpoint.best,
-            ("early_stopping",): stopping.figure if stopping else None,
-        }
-        for path, figure in followed.items():
-            if figure is not None and (figure == "loss" or not self.judge):
+        for path, figure in training.followed():
+            if figure == "loss" or not self.judge:
                 yield Problem(
                     Code.O502,
-                    f"`{path[-1]}` expects a figure that tells how good a network is, and the "
-                    "losses of a `gan` are those of two networks against each other, found "
+                    f"`{following(path)}` expects a figure that tells how good a network is, and "
+                    "the losses of a `gan` are those of two networks against each other, found "
                     f"`{figure}`",
                     path,
                     help="remove it, and the last state is kept"

@@ -14,6 +14,7 @@ from .obstacles import check_plan
 from .parameter_checks import check_parameters
 from .problem import Problem
 from .training import Training
+from .watching import following
 
 
 def check_training(
@@ -41,14 +42,8 @@ def _against(training: Training, objective: Objective, data: Data | None) -> Ite
     yield from _roles(training, objective)
     yield from _form(training)
     yield from _measuring(training, data)
-    watched = training.checkpoint.best
-    if watched is not None:
-        yield from _watched("best", watched, ("checkpoint", "best"), objective, data)
-    if training.early_stopping is not None:
-        figure, path = training.early_stopping.figure, ("early_stopping",)
-        yield from _watched("early_stopping", figure, path, objective, data)
-    for figure in training.stop_if:
-        yield from _watched("stop_if", figure, ("stop_if", figure), objective, data)
+    for path, figure in training.followed():
+        yield from _watched(path, figure, objective, data)
 
 
 def _roles(training: Training, objective: Objective) -> Iterator[Problem]:
@@ -98,9 +93,10 @@ def _measuring(training: Training, data: Data | None) -> Iterator[Problem]:
 
 
 def _watched(
-    key: str, figure: str, path: tuple[str, ...], objective: Objective, data: Data | None
+    path: tuple[str, ...], figure: str, objective: Objective, data: Data | None
 ) -> Iterator[Problem]:
     """Whether a setting that follows a figure of the validation samples can do so."""
+    key = following(path)
     if data and not data.split.validation:
         yield Problem(
             Code.O502,

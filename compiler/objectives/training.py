@@ -111,6 +111,15 @@ class Training(Section):
         default=OnDivergence(), description="What to do when a loss is NaN or infinite."
     )
 
+    def followed(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """The figures of validation samples that settings follow: where one stands -> figure."""
+        if self.checkpoint.best is not None:
+            yield ("checkpoint", "best"), self.checkpoint.best
+        if self.early_stopping is not None:
+            yield ("early_stopping",), self.early_stopping.figure
+        for figure in self.stop_if:
+            yield ("stop_if", figure), figure
+
     def total_steps(self, samples: int) -> int:
         """Optimizer steps of the whole run over this many training samples; at least 1."""
         if self.steps is not None:

@@ -24,6 +24,7 @@ from .schedules import Schedule
 from .section import OneKey, Section
 from .training import Training
 from .vae_checks import check_target, check_vae
+from .watching import following
 
 if TYPE_CHECKING:
     from .encoder_decoder_checks import EncoderDecoderChecks
@@ -193,16 +194,11 @@ class Vae(EncoderDecoder):
         moving = self.beta if self.capacity is None else self.capacity.nats
         if moving.is_constant:
             return
-        stopping = training.early_stopping
-        followed = {
-            ("checkpoint", "best"): training.checkpoint.best,
-            ("early_stopping",): stopping.figure if stopping else None,
-        }
-        for path, figure in followed.items():
+        for path, figure in training.followed():
             if figure == "loss":
                 yield Problem(
                     Code.O502,
-                    f"`{path[-1]}` expects a figure that means the same all the time, found "
+                    f"`{following(path)}` expects a figure that means the same all the time, found "
                     f"`loss`, which moves with `{'beta' if self.capacity is None else 'capacity'}`",
                     path,
                     help="follow `elbo`",

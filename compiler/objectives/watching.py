@@ -34,6 +34,11 @@ class Checkpoint(Section):
         return step % (self.every * per_epoch) == 0
 
 
+def following(path: tuple[str, ...]) -> str:
+    """The setting that follows a figure: `best` of `checkpoint`, `early_stopping`, `stop_if`."""
+    return path[-1] if path[0] == "checkpoint" else path[0]
+
+
 class Validation(Section):
     """How often the validation samples are measured: by epochs or by optimizer steps."""
 
