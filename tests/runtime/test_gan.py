@@ -18,7 +18,7 @@ from netwright.runtime.gallery import newest_pictures
 from netwright.runtime.history import read_history
 from netwright.runtime.objectives.adversarial_losses import GAMES, game
 from netwright.runtime.objectives.gan import Gan
-from netwright.runtime.objectives.gradient_penalties import penalty, watched
+from netwright.runtime.objectives.gradient_penalties import Critic, Judged, penalty, watched
 from netwright.runtime.sample import sample
 from netwright.runtime.session import load
 from netwright.runtime.train import TrainResult, train
@@ -271,6 +271,25 @@ def test_each_turn_moves_its_own_network() -> None:
     objective.step(batch, first, {"r1": 0.1})["loss"].backward()
     assert all(p.grad is None for p in objective.networks["generator"].parameters())
     assert all(p.grad is not None for p in objective.networks["discriminator"].parameters())
+
+
+def test_samples_of_a_penalty_get_no_gradient_of_the_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would cost a backward pass more than the weights need, also where some are frozen."""
+    seen: list[Tensor] = []
+
+    def recorded(samples: Tensor, critic: Critic, *, needed: bool) -> Judged:
+        judged = watched(samples, critic, needed=needed)
+        seen.append(judged.samples)
+        return judged
+
+    monkeypatch.setattr("netwright.runtime.objectives.gan.watched", recorded)
+    rule = "parameters: [{match: discriminator.linear_0.**, freeze: true}]"
+    text = SPEC.replace("steps: 240", "steps: 2").replace("  ema: 0.9", f"  {rule}")
+    train(compile_text(text=text), output=tmp_path / "run", device="cpu")
+    assert any(x.requires_grad for x in seen)
+    assert all(x.grad is None for x in seen)
 
 
 def test_clipping_holds_after_every_step(tmp_path: Path) -> None:
