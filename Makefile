@@ -51,6 +51,7 @@ bench: setup-dev ## side-by-side timings; prints the tables of benchmarks/RESULT
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/time_to_accuracy.py
 	$(BIN)/python benchmarks/vae_reference.py
+	$(BIN)/python benchmarks/gan_reference.py
 
 reproduce-memory: setup-dev ## how far back RNN, LSTM and GRU remember; writes docs/results/memory.*
 	$(BIN)/python benchmarks/reproduce_memory.py

@@ -23,32 +23,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from measure import estimate, machine
+from measure import machine
 from netwright.compiler.driver import compile_spec
 from netwright.runtime.checkpoint import load_weights
-from netwright.runtime.data.seeds import ORDER, STEP, derive
-from netwright.runtime.device import seed_generators
+from netwright.runtime.data.seeds import ORDER, derive
 from netwright.runtime.evaluate import evaluate
-from netwright.runtime.observer import Observer, Progress
 from netwright.runtime.train import train
+from references import (
+    MeanLosses,
+    add_options,
+    as_netwright_draws,
+    compare_speed,
+    distance,
+    require_small,
+)
 from torch import Tensor, nn
-from training_jobs import FASHION, Job, read_fashion
+from training_jobs import Job, read_fashion
 from training_sides import GoesOn, Netwright, device, synchronise
-from training_speed import CLOCKS, GPU_STEPS
-from turns import Player, take_turns
 
 PIXELS, HIDDEN, LATENT = 784, 400, 20
 RATE = 1e-3
 CHECKED_STEPS = 8
-LOSS_TOLERANCE, WEIGHT_TOLERANCE = 1e-4, 0.02
-"""Of the check: how far losses may be apart, and weights in parts of the way that they went."""
-
-ELBO_TOLERANCE, SPEED_WANTED = 0.03, 0.98
-WARMUP = 2
-"""Rounds of each pair that are not counted."""
+ELBO_TOLERANCE = 0.03
 
 PARTS = ("check", "elbo", "speed")
 
@@ -156,15 +154,6 @@ JOB = Job(
 # Whether both compute the same
 
 
-class _Losses(Observer):
-    """Keeps the mean loss of the epoch so far."""
-
-    last = float("nan")
-
-    def progress(self, progress: Progress) -> None:
-        self.last = progress.losses["loss"]
-
-
 def joined(run: Path, step: int) -> list[Tensor]:
     """The weights of a run in the order of the module by hand."""
     stored = load_weights(run, step)
@@ -175,41 +164,27 @@ def joined(run: Path, step: int) -> list[Tensor]:
 
 def check(folder: Path) -> None:
     """Take the same steps on both sides. Raises: SystemExit: they differ."""
-    losses, steps = _Losses(), iter(range(1, CHECKED_STEPS + 1))
+    losses, steps = MeanLosses(), iter(range(1, CHECKED_STEPS + 1))
     ours = OfSpec(JOB, folder, 4 * CHECKED_STEPS, observer=losses)
     ours.train(lambda: next(steps) < CHECKED_STEPS)
     first, last = (joined(ours.run, step) for step in (0, CHECKED_STEPS))
     theirs = replayed(folder, first)
     found = [tensor.cpu() for tensor in theirs.module.state_dict().values()]
-    loss = abs(float(torch.stack(theirs.losses).mean()) / losses.last - 1)
+    loss = abs(float(torch.stack(theirs.losses).mean()) / losses.last["loss"] - 1)
     weights = distance(last, found) / distance(last, first)
     print(
         f"after {CHECKED_STEPS} steps: losses {loss:.1e} apart, weights {weights:.1e} of their way"
     )
-    if loss > LOSS_TOLERANCE or weights > WEIGHT_TOLERANCE:
-        raise SystemExit("the sides compute different things")
+    require_small(loss, weights)
 
 
 def replayed(folder: Path, weights: list[Tensor]) -> ByHand:
     """The side by hand after its steps from given weights, with Netwright's random numbers."""
-    side, step = ByHand(JOB, folder, 0), 0
+    side = ByHand(JOB, folder, 0)
     for tensor, value in zip(side.module.state_dict().values(), weights, strict=True):
         tensor.copy_(value)
-
-    def goes_on() -> bool:
-        nonlocal step
-        step += 1
-        seed_generators(derive(0, STEP, step), device())
-        return step < CHECKED_STEPS
-
-    seed_generators(derive(0, STEP, 0), device())
-    side.train(goes_on)
+    side.train(as_netwright_draws(CHECKED_STEPS))
     return side
-
-
-def distance(a: list[Tensor], b: list[Tensor]) -> float:
-    squares = [(x.double() - y.double()).square().sum() for x, y in zip(a, b, strict=True)]
-    return float(torch.stack(squares).sum().sqrt())
 
 
 # How good both become
@@ -265,57 +240,15 @@ def compare_quality(folder: Path, epochs: int, seeds: list[int]) -> None:
         raise SystemExit(f"expected at most {ELBO_TOLERANCE:.0%}, found {worst:.2%}")
 
 
-# How fast both are
-
 SIDES: dict[str, Any] = {"netwright": OfSpec, "by hand": ByHand}
-
-
-def one_pair(folder: Path, rounds: int, clock: str, *, ours_first: bool) -> dict[str, np.ndarray]:
-    """Seconds of each turn, by side, of two fresh processes."""
-    total = JOB.total_steps((rounds + WARMUP + 1) * chunk())
-    names = list(SIDES) if ours_first else list(SIDES)[::-1]
-    players: dict[str, Player] = {}
-    try:
-        for name in names:
-            players[name] = Player(SIDES[name], (JOB, folder, total), CLOCKS[clock])
-        found = take_turns(players, chunk(), rounds, WARMUP)
-    finally:
-        for player in players.values():
-            player.end()
-    return {name: np.array(found[name]) for name in SIDES}
-
-
-def chunk() -> int:
-    """Steps of a turn."""
-    return JOB.chunk * (GPU_STEPS if torch.cuda.is_available() else 1)
-
-
-def compare_speed(folder: Path, pairs: int, rounds: int, clock: str) -> None:
-    """Print a table: milliseconds of a step, and the time by hand over that of Netwright.
-
-    Where its memory happens to lie makes a process up to a tenth faster or slower than its twin,
-    so that one pair of them says nothing: the ratio is the median of many pairs.
-    """
-    found = [one_pair(folder, rounds, clock, ours_first=i % 2 == 0) for i in range(pairs)]
-    print(f"\n{pairs} pairs of processes, {rounds} rounds of {chunk()} steps of {JOB.batch}:\n")
-    print("| side | ms a step (95%) | times as fast as by hand (95%) |")
-    print("|---|---|---|")
-    for name in SIDES:
-        steps = np.array([np.median(one[name]) for one in found]) / chunk() * 1e3
-        ratios = np.array([np.median(one["by hand"] / one[name]) for one in found])
-        print(f"| {name} | {estimate(steps):.2f} | {estimate(ratios)} |", flush=True)
-    print(f"asked for: {SPEED_WANTED} of the speed by hand")
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--epochs", type=int, default=compile_spec(JOB.spec).spec.training.epochs)
-    parser.add_argument("--pairs", type=int, default=25, help="of fresh processes, for the speed")
-    parser.add_argument("--rounds", type=int, default=15, help="of each pair")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--fashion", type=Path, default=FASHION, help="the folder of its files")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    add_options(parser, pairs=25, rounds=15)
     return parser.parse_args()
 
 
@@ -328,7 +261,7 @@ def main() -> None:
     if "elbo" in options.parts:
         compare_quality(options.fashion, options.epochs, options.seeds)
     if "speed" in options.parts:
-        compare_speed(options.fashion, options.pairs, options.rounds, options.clock)
+        compare_speed(SIDES, JOB, options)
 
 
 if __name__ == "__main__":

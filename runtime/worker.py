@@ -80,6 +80,7 @@ class Worker:
         self._recorded = Recorded(CudaRecorder(device)) if plan.graphs else None
         self._masses, self._moved, self._world = objective.masses, objective.moved, world
         self._exchange = None if world.is_alone else Exchange(self._module.moved, world)
+        self._only_own = turn.differentiates_twice and self._exchange is None
         self._prefix = f"{turn.role}." if turn.role else ""
         self._key = f"optimizer/{turn.role}/"
         self.lr_factor = 1.0
@@ -190,8 +191,18 @@ class Worker:
             losses: Losses = self._module(piece.batch.raw, piece.batch.values, numbers)
         with self._passing(losses, last=last) as passed:
             loss = passed["loss"] if weight == 1.0 else passed["loss"] * weight
-            torch.autograd.backward(self._scaler.scale(loss))
+            torch.autograd.backward(self._scaler.scale(loss), inputs=self._wanted())
         return losses
+
+    def _wanted(self) -> list[Tensor] | None:
+        """What backward passes are for; None for all that the loss depends on.
+
+        Samples whose gradient a penalty took would get another one, 4% of a step of WGAN-GP. Hooks
+        of several processes are promised to work for all alone.
+        """
+        if not self._only_own:
+            return None
+        return [p for p in self._parameters if p.requires_grad] or None
 
     @staticmethod
     def _summed(

@@ -15,6 +15,7 @@ from netwright.compiler.driver import Compilation, check
 from netwright.compiler.ir.dims import Symbol
 from netwright.compiler.language.params import Choices
 from netwright.compiler.objectives.fields import Field
+from netwright.compiler.objectives.image_sources import ImageFolder
 from netwright.compiler.objectives.sources import Idx, Npz, Series
 from netwright.compiler.render import render
 from netwright.runtime.bundle import Port, read_manifest
@@ -22,6 +23,7 @@ from netwright.runtime.export import export_run
 from netwright.runtime.opening import input_fields
 from netwright.runtime.session import load
 from netwright.runtime.train import train
+from PIL import Image
 
 from tests.zoo import SPECS
 
@@ -89,7 +91,8 @@ def shortened(text: str) -> str:
     """A spec with the same sections whose run is two small steps."""
     text = re.sub(r"(?m)^  batch: \d+$", f"  batch: {BATCH}", text)
     text = re.sub(r"(?m)^  (epochs|steps): \d+$", f"  steps: {STEPS}", text)
-    text = re.sub(r"adding: {", f"adding: {{samples: {SAMPLES}, test_samples: {SAMPLES}, ", text)
+    text = re.sub(r"discriminator_steps: \d+", f"discriminator_steps: {STEPS}", text)
+    text = re.sub(r"\badding: {", f"adding: {{samples: {SAMPLES}, test_samples: {SAMPLES}, ", text)
     text = re.sub(r"samples: \d{4,}", f"samples: {SAMPLES}", text)
     text = re.sub(r"dataset: \w+", "path: series.csv", text)
     text = re.sub(r"warmup: \d+", "warmup: 1", text)
@@ -115,10 +118,19 @@ def write_data(compilation: Compilation, folder: Path) -> None:
             np.savez(folder / name, **arrays)
     if isinstance(source, Series):
         write_series(folder / "series.csv", source)
+    if isinstance(source, ImageFolder):
+        write_images(folder / source.path, arrays["image"])
     if isinstance(source, Idx):
         for files in (source.train, source.test or []):
             for file, array in zip(files, arrays.values(), strict=True):
                 write_idx(folder / file, array)
+
+
+def write_images(folder: Path, images: np.ndarray) -> None:
+    """A file for each of images [N, 3, H, W]."""
+    folder.mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number}.png")
 
 
 def write_series(path: Path, source: Series) -> None:

@@ -44,11 +44,15 @@ class Strict(BaseModel):
 Spread = Annotated[float, Field(gt=0, le=1e30), IN_FLOAT32]
 """How far apart initial weights lie: torch draws from an interval that float32 must hold."""
 
+Centre = Annotated[float, Field(ge=-1e30, le=1e30), IN_FLOAT32]
+"""What initial weights lie around."""
+
 
 class InitModel(Strict):
     """The long form of `init`."""
 
     kind: InitKind
+    mean: Centre = 0.0
     std: Spread | None = None
     bound: Spread | None = None
     gain: Spread = 1.0

@@ -134,6 +134,7 @@ class BatchNorm(Normalization):
         Example("{eps: 0.001, momentum: 0.01}", x="f32[B, 4]", y="f32[B, 4]"),
         Example("{affine: false}", x="f32[B, 4, T]", y="f32[B, 4, T]"),
         Example("{init: zeros}", x="f32[B, 2, 3, 4, 4]", y="f32[B, 2, 3, 4, 4]"),
+        Example("{init: {normal: {mean: 1, std: 0.02}}}", x="f32[B, 3, 4, 4]", y="f32[B, 3, 4, 4]"),
     )
     rejects = (
         Reject("{}", x="f32[B]", code=Code.D401),

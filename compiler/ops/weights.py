@@ -22,7 +22,7 @@ WITH_STD = ("normal", "trunc_normal")
 KAIMING = ("kaiming_uniform", "kaiming_normal")
 
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "normal": ("std",),
+    "normal": ("mean", "std"),
     "trunc_normal": ("std",),
     "uniform": ("bound",),
     "xavier_uniform": ("gain",),
@@ -41,12 +41,14 @@ class Init:
     Without `init` an operator starts as torch's layer does. `zeros` zeroes the bias too, so that
     the layer starts with the output 0; every other kind leaves the bias as torch has it.
 
-    std: of `normal` and `trunc_normal`. bound: `uniform` draws from [-bound, bound].
+    mean: of `normal`, such as 1 for what scales. std: of `normal` and `trunc_normal`.
+    bound: `uniform` draws from [-bound, bound].
     gain: a factor for xavier and orthogonal. mode: `fan_in` or `fan_out`, of the kaiming kinds,
     which assume a ReLU behind the layer.
     """
 
     kind: InitKind
+    mean: float = 0.0
     std: float | None = None
     bound: float | None = None
     gain: float = 1.0
@@ -76,7 +78,8 @@ class Init:
 
     def _keywords(self) -> str:
         if self.kind in WITH_STD:
-            return f", std={self.std if self.std is not None else 0.02!r}"
+            mean = f", mean={self.mean!r}" if self.mean else ""
+            return f"{mean}, std={self.std if self.std is not None else 0.02!r}"
         if self.kind == "uniform":
             bound = 0.1 if self.bound is None else self.bound
             return f", a={-bound!r}, b={bound!r}"

@@ -56,11 +56,13 @@ class Turn:
     networks: the names of those whose parameters it moves.
     every: it is taken at each `every`-th step: a GAN with 5 discriminator steps to one of the
         generator has a turn with 1 and a turn with 5.
+    differentiates_twice: whether its loss holds gradients by tensors that are no parameters.
     """
 
     role: str
     networks: tuple[str, ...]
     every: int = 1
+    differentiates_twice: bool = False
 
 
 class Meter(ABC):

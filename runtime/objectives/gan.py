@@ -46,8 +46,9 @@ class Gan(Objective):
     ) -> None:
         graphs, names = compilation.graphs, settings.networks()
         self.networks = {name: networks[name] for name in names.values()}
+        twice = settings.differentiates_twice
         self.turns = (
-            Turn(DISCRIMINATOR, (names[DISCRIMINATOR],)),
+            Turn(DISCRIMINATOR, (names[DISCRIMINATOR],), differentiates_twice=twice),
             Turn(GENERATOR, (names[GENERATOR],), settings.discriminator_steps),
         )
         self.schedules = settings.schedules()

@@ -57,7 +57,10 @@ def formatted(x: Tensor, layout: torch.memory_format) -> Tensor:
 def arrange(network: nn.Module, layout: torch.memory_format) -> None:
     """Bring a network's weights into a layout, in place; those of another rank stay.
 
-    `Module.to(memory_format=...)` refuses a network that has kernels of both 2D and 3D.
+    `Module.to(memory_format=...)` refuses a network that has kernels of both 2D and 3D. Kernels of
+    one channel get the strides of the layout as well, which `Tensor.contiguous` leaves as they are:
+    by these a convolution chooses the layout of its result, where its input fits several.
     """
     for tensor in (*network.parameters(), *network.buffers()):
-        tensor.data = formatted(tensor.data, layout)
+        if RANKS.get(layout, tensor.ndim) == tensor.ndim:
+            tensor.data = tensor.data.to(memory_format=layout)

@@ -105,6 +105,13 @@ def test_zeros_start_a_convolution_at_zero(lower: Lower) -> None:
     assert not layer.fresh()(torch.randn(2, 2, 4, 4)).any()
 
 
+def test_weights_are_drawn_around_a_mean(lower: Lower) -> None:
+    arguments = {"init": {"normal": {"mean": 1, "std": 0.02}}}
+    weight = lower("batch_norm", arguments, "f32[B, 1000, 4, 4]").fresh().layer.weight.detach()
+    assert abs(float(weight.mean()) - 1) < 0.01
+    assert 0.015 < float(weight.std()) < 0.025
+
+
 def test_init_of_a_normalised_weight_restarts_its_singular_vectors(lower: Lower) -> None:
     arguments = {"channels": 4, "kernel": 3, "weight_norm": "spectral"}
     orthogonal = {**arguments, "init": {"orthogonal": {"gain": 3.0}}}

@@ -21,7 +21,7 @@ from netwright.runtime.history import read_history
 from netwright.runtime.numbers import numbers_at
 from netwright.runtime.objectives.adversarial_losses import GAMES, game
 from netwright.runtime.objectives.gan import Gan
-from netwright.runtime.objectives.gradient_penalties import penalty, watched
+from netwright.runtime.objectives.gradient_penalties import Critic, Judged, penalty, watched
 from netwright.runtime.report.write import write_report
 from netwright.runtime.sample import sample
 from netwright.runtime.session import load
@@ -316,6 +316,25 @@ def test_truncation_draws_codes_towards_the_usual_ones(tmp_path: Path) -> None:
     assert np.ptp(made(3, 0.0, noise), axis=0) == pytest.approx([0, 0], abs=1e-6)
     drawn = sample(load(tmp_path / "bundle"), 4, given={"truncation": 0.7})["point"]
     assert drawn.shape == (4, 2)
+
+
+def test_samples_of_a_penalty_get_no_gradient_of_the_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would cost a backward pass more than the weights need, also where some are frozen."""
+    seen: list[Tensor] = []
+
+    def recorded(samples: Tensor, critic: Critic, *, needed: bool) -> Judged:
+        judged = watched(samples, critic, needed=needed)
+        seen.append(judged.samples)
+        return judged
+
+    monkeypatch.setattr("netwright.runtime.objectives.gan.watched", recorded)
+    rule = "parameters: [{match: discriminator.linear_0.**, freeze: true}]"
+    text = SPEC.replace("steps: 240", "steps: 2").replace("  ema: 0.9", f"  {rule}")
+    train(compile_text(text=text), output=tmp_path / "run", device="cpu")
+    assert any(x.requires_grad for x in seen)
+    assert all(x.grad is None for x in seen)
 
 
 def test_clipping_holds_after_every_step(tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ def test_a_network_with_kernels_of_both_kinds(layout: torch.memory_format) -> No
     assert volume.is_contiguous(memory_format=torch.channels_last_3d) is is_volume
 
 
+def test_kernels_of_one_channel_make_results_in_the_layout() -> None:
+    """Else all layers behind them would bring what they get into their own layout, each time."""
+    network = nn.Sequential(nn.Conv2d(1, 4, 3))
+    arrange(network, torch.channels_last)
+    made = network(torch.randn(2, 1, 8, 8))
+    assert made.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_layout_that_fits() -> None:
     assert fitting({"conv2d", "linear"}) == fitting({"conv_transpose2d"}) == "channels_last"
     assert fitting({"conv3d", "relu"}) == "channels_last_3d"
