@@ -128,7 +128,7 @@ class WganGp(Game):
     Source: Gulrajani et al. 2017, algorithm 1.
     """
 
-    rate, betas, every = 1e-4, (0.0, 0.9), 5
+    rate, betas, every = 5e-4, (0.0, 0.9), 5
 
     def __init__(self) -> None:
         super().__init__()
