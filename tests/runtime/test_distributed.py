@@ -92,7 +92,7 @@ class Toy:
     def begin(self) -> None:
         """Batches have nothing to do with those before."""
 
-    def moved(self, turn: Turn) -> None:
+    def moved(self, turn: Turn, numbers: Numbers) -> None:
         """Its weights may be what they are."""
 
     def outputs(self, batch: Batch) -> Outputs:
