@@ -37,6 +37,7 @@ from netwright.runtime.judging.judge import of_classes
 from netwright.runtime.judging.names import MADE
 from netwright.runtime.judging.neighbours import agreement, manifold
 from netwright.runtime.runs import SUMMARY
+from netwright.runtime.session import load
 from netwright.runtime.train import train
 from training_jobs import FASHION, read_fashion
 
@@ -115,16 +116,18 @@ def of_real(judge: Path, fashion: Path) -> dict[str, float]:
     }
 
 
-def page(outcomes: Sequence[Outcome], real: Mapping[str, float], minutes: float) -> Iterator[str]:
+def page(
+    outcomes: Sequence[Outcome], real: Mapping[str, float], accuracy: float, minutes: float
+) -> Iterator[str]:
     yield "# What GANs make of Fashion-MNIST"
     yield ""
     yield (
         "Each spec of the zoo as it is; 5,000 samples beside 5,000 test images, by the features of "
-        "`fashion_cnn`,\nk = 5. `smallest class`: its share of the samples, as the classifier sees "
-        "them; a tenth of real ones is of each.\n`duplicates` and `memorised` are 0.01 for real "
-        f"samples. Asked of {', '.join(SUCCEEDING)}: a coverage of at least {COVERAGE_WANTED}, and "
-        f"{CLASS_WANTED:.0%} of\nevery class. Distances compare with those of the same classifier "
-        "alone."
+        f"`fashion_cnn`\n(accuracy {accuracy:.4f}), k = 5. `smallest class`: its share of the "
+        "samples, as the classifier sees them; a\ntenth of real ones is of each. `duplicates` and "
+        f"`memorised` are 0.01 for real samples. Asked of\n{', '.join(SUCCEEDING)}: a coverage of "
+        f"at least {COVERAGE_WANTED}, and {CLASS_WANTED:.0%} of every class. Distances compare "
+        "with those\nof the same classifier alone."
     )
     yield ""
     yield f"{machine()}. Command: `make reproduce-fashion-gans`; {minutes:.1f} minutes in all."
@@ -167,8 +170,9 @@ def main() -> None:
                 picture = options.out / f"{name}_samples.png" if first else None
                 outcomes.append(play(name, seed, judge, options.fashion, picture))
                 print(outcomes[-1], flush=True)
+        accuracy = float(load(judge).metrics["test"]["accuracy"])
     minutes = (time.perf_counter() - start) / 60
-    text = "\n".join(page(outcomes, real, minutes)) + "\n"
+    text = "\n".join(page(outcomes, real, accuracy, minutes)) + "\n"
     (options.out / "fashion_gans.md").write_text(text, encoding="utf-8")
     failed = [one for one in outcomes if one.spec in SUCCEEDING and not one.succeeds]
     if failed:
