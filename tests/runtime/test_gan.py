@@ -105,7 +105,25 @@ training:
   steps: 30
   optimizers: {generator: {adam: {lr: 2e-3}}, discriminator: {adam: {lr: 2e-3}}}
 """
-KINDS = {"ring": SPEC, "conditional": CONDITIONAL}
+SCHEDULED = (
+    CONDITIONAL.replace(
+        "adaptive: {target: 0.3, samples: 640}", "probability: {start: 0, end: 0.5, steps: 20}"
+    )
+    .replace("    loss: hinge\n", """\
+    loss: {non_saturating: {smoothing: {start: 0.2, end: 0, steps: 15}}}
+    regularizers:
+      - {r1: {weight: {start: 1, end: 0.1, steps: 20, curve: exponential}, every: 4}}
+      - r2: {weight: {start: 1, end: 0.1, steps: 20}}
+""")
+    .replace("""{generator: {adam: {lr: 2e-3}}, discriminator: {adam: {lr: 2e-3}}}""", """
+    generator: {adam: {lr: 2e-3, betas: [0.0, {start: 0.9, end: 0.99, steps: 20}]}}
+    discriminator: {adam: {lr: {start: 4e-3, end: 1e-3, steps: 25}}}
+  schedule: {cosine: {warmup: 5}}
+  ema: {decay: {start: 0.5, end: 0.9, steps: 20}}""")
+)  # fmt: skip
+"""Every number that R3GAN moves, and more (Huang et al. 2024)."""
+
+KINDS = {"ring": SPEC, "conditional": CONDITIONAL, "scheduled": SCHEDULED}
 
 
 @pytest.fixture(scope="module", params=KINDS)
