@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .neighbours import AT_ONCE
+
 
 def frechet_distance(one: Tensor, other: Tensor) -> float:
     """The Fréchet distance of the normal distributions with the means and covariances of both.
@@ -37,15 +39,21 @@ def kernel_distance(one: Tensor, other: Tensor) -> float:
     About 0 for samples of one distribution, also a little below. Features [N, D] and [M, D].
     Source: Bińkowski et al. 2018, equation 4 and section 4.
     """
-    within = sum(_mean_of_others(x) for x in (one, other))
-    return float(within - 2 * _kernel(one, other).mean())
+    within = sum(_of_others(x) for x in (one, other))
+    return within - 2 * _total(one, other) / (len(one) * len(other))
 
 
 def _kernel(one: Tensor, other: Tensor) -> Tensor:
     return (one @ other.T / one.shape[1] + 1) ** 3
 
 
-def _mean_of_others(x: Tensor) -> Tensor:
+def _total(one: Tensor, other: Tensor) -> float:
+    """The kernel's sum over all pairs, some rows at a time."""
+    rows = max(1, AT_ONCE // len(other))
+    return float(sum(_kernel(piece, other).sum() for piece in torch.split(one, rows)))
+
+
+def _of_others(x: Tensor) -> float:
     """The mean of the kernel over all pairs of two different samples."""
-    kernel = _kernel(x, x)
-    return (kernel.sum() - kernel.diagonal().sum()) / (len(x) * (len(x) - 1))
+    alone = float(((x.square().sum(1) / x.shape[1] + 1) ** 3).sum())
+    return (_total(x, x) - alone) / (len(x) * (len(x) - 1))

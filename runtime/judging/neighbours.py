@@ -12,30 +12,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ROWS = 1024
-"""How many points are compared with all others at once, which bounds the memory."""
+AT_ONCE = 1 << 23
+"""How many distances are taken at once, which bounds the memory: 64 MB."""
 
 RARE = 0.01
 """The share of real samples whose nearest neighbour is as near as that of a twin."""
 
 
-def squared_distances(points: Tensor, others: Tensor) -> Iterator[Tensor]:
-    """Squared distances of all pairs: pieces [R, M] of the matrix [N, M], row by row.
+def squared_distances(points: Tensor, others: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances of all pairs: some rows [R, M] of the matrix [N, M] after the other.
 
-    points: [N, D]. others: [M, D].
+    points: [N, D]. others: [M, D]. Returns: which rows each piece has, and the piece.
     """
-    center = others.mean(0)
+    center, rows = others.mean(0), max(1, AT_ONCE // len(others))
     there = others - center
     lengths = there.square().sum(1)
-    for start in range(0, len(points), ROWS):
-        here = points[start : start + ROWS] - center
+    for start in range(0, len(points), rows):
+        here = points[start : start + rows] - center
         found = torch.addmm(lengths, here, there.T, alpha=-2)
-        yield found.add_(here.square().sum(1, keepdim=True)).clamp_(min=0)
+        found = found.add_(here.square().sum(1, keepdim=True)).clamp_(min=0)
+        yield slice(start, start + len(here)), found
 
 
 def nearest(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """The squared distance of each point to the nearest of the others, and which it is: [N]."""
-    found = [piece.min(1) for piece in squared_distances(points, others)]
+    found = [piece.min(1) for _, piece in squared_distances(points, others)]
     return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
 
 
@@ -54,11 +55,8 @@ class Manifold:
 def manifold(points: Tensor, k: int) -> Manifold:
     """1 <= k < N. Source: Kynkäänniemi et al. 2019."""
     radii = []
-    for start, piece in zip(
-        range(0, len(points), ROWS), squared_distances(points, points), strict=True
-    ):
-        rows = torch.arange(len(piece), device=points.device)
-        piece[rows, start + rows] = torch.inf
+    for rows, piece in squared_distances(points, points):
+        piece.diagonal(rows.start).fill_(torch.inf)
         radii.append(piece.kthvalue(k, 1).values)
     return Manifold(points, torch.cat(radii), k)
 
@@ -74,9 +72,8 @@ def agreement(real: Manifold, made: Manifold) -> dict[str, float]:
     """
     inside = torch.zeros(len(made.points), dtype=torch.int64, device=made.points.device)
     recalled = covered = 0
-    starts = range(0, len(real.points), ROWS)
-    for start, piece in zip(starts, squared_distances(real.points, made.points), strict=True):
-        of_real = piece < real.radii[start : start + ROWS, None]
+    for rows, piece in squared_distances(real.points, made.points):
+        of_real = piece < real.radii[rows, None]
         inside += of_real.sum(0)
         covered += int(of_real.any(1).sum())
         recalled += int((piece < made.radii).any(1).sum())
