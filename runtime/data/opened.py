@@ -59,6 +59,7 @@ class OpenedFile:
         except OSError as error:
             raise unreadable(self._path, error) from error
         except ValueError as error:
+            self.check()  # it may have been whole when it was opened
             raise damaged(self._path, "it ends before its values do") from error
 
     def _found(self) -> State:

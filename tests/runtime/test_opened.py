@@ -18,6 +18,7 @@ from netwright.runtime import checkpoint
 from netwright.runtime.data.batches import Batches
 from netwright.runtime.data.columns import Column, MappedColumn
 from netwright.runtime.data.npz import read_npy
+from netwright.runtime.data.opened import OpenedFile
 from netwright.runtime.train import train
 
 from .test_fingerprints import write_digits
@@ -137,6 +138,14 @@ def test_no_descriptor_outlives_its_column(path: Path) -> None:
     del columns, column
     gc.collect()
     assert len(list(DESCRIPTORS.iterdir())) == before
+
+
+def test_a_file_that_is_cut_short_before_it_is_mapped_was_changed(path: Path) -> None:
+    """As in a process that begins to read late."""
+    file = OpenedFile(path)
+    os.truncate(path, 200)
+    with pytest.raises(NetwrightError, match="as it was when it was opened"):
+        file.mapped(np.dtype(np.uint8), (4000,), 128, "C")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
