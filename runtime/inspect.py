@@ -100,6 +100,8 @@ def _bundle(bundle: OpenedBundle) -> Iterator[str]:
     yield f"bundle of {manifest.name}: {bundle.folder} (every file is as its manifest says)"
     if manifest.summary:
         yield f"  {manifest.summary}"
+    if manifest.stage:
+        yield f"  the stage of its spec with the value {manifest.stage}"
     if manifest.outcome:
         yield f"  trained {_trained(manifest)}; the run {manifest.outcome}"
     for name, program in manifest.programs.items():
