@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from .stopping import Stop
 from .trainer import Trainer
 
 
-@dataclass(frozen=True)
+@dataclass
 class Course:
     """What the stages of a run have in common; a run that does not grow has one.
 
-    held: closes what the jobs hold when the run ends.
+    job: that of the stage at work; others let go of their data.
     """
 
     compilation: Compilation
@@ -38,21 +37,28 @@ class Course:
     plan: Plan
     world: World
     judge: SampleJudge | None
-    held: ExitStack
     observer: Observer
+    job: Job | None = None
 
     def job_at(self, step: int, folder: Path) -> Job:
         """A job with the fresh networks of the stage that has the state after a step."""
+        self.close()
         stage = stage_at(self.compilation, step)
-        job = make_job(stage, self.dataset, self.device, folder, self.plan, self.world, self.judge)
-        self.held.callback(job.close)
-        return job
+        self.job = make_job(
+            stage, self.dataset, self.device, folder, self.plan, self.world, self.judge
+        )
+        return self.job
+
+    def close(self) -> None:
+        """End the processes that read data, if there are any."""
+        if self.job is not None:
+            self.job.close()
+        self.job = None
 
     def job_for(self, job: Job, step: int) -> Job:
         """A job for the state after a step: this one, or one of another stage in its place."""
         if stage_at(self.compilation, step).stage in (None, job.stage):
             return job
-        job.close()
         return self.job_at(step, job.folder)
 
     def train(self, trainer: Trainer) -> tuple[Trainer, int | None]:
@@ -76,7 +82,6 @@ class Course:
         gradients are those of other networks. Source: Karras et al. 2018.
         """
         step = old.state.step
-        old.job.close()
         job = self.job_at(step, old.job.folder)
         before = old.stepper.parts
         carry_weights(before, job)

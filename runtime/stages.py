@@ -37,6 +37,11 @@ def kept(run: Path, number: int) -> Path:
     return run / STAGES / str(number)
 
 
+def kept_stages(run: Path) -> list[int]:
+    """The numbers of the stages that a run has, or will have, before its last."""
+    return sorted(int(path.name) for path in (run / STAGES).glob("*") if path.name.isdecimal())
+
+
 def value_of(compilation: Compilation) -> str:
     """The value of the parameter in a stage, as specs write it; empty of what is no stage."""
     grow = compilation.spec.training.grow

@@ -128,7 +128,8 @@ def train(
         if folder is not None:
             world.lead(lambda: check_same_judge(folder, judge_record(judge)))
         plan = settle_plan(compilation, dataset, chosen, folder, *tellers)
-        course = Course(compilation, dataset, chosen, plan, world, judge, held, observer)
+        course = Course(compilation, dataset, chosen, plan, world, judge, observer)
+        held.callback(course.close)
         job = course.job_at(_newest_step(folder, world), folder or Path())
         begun_with = _initialise(weights, job, observer)
         if folder is None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from netwright.cli import cli
 from netwright.compiler.diagnostics import Code, NetwrightError
 from netwright.compiler.driver import Compilation
 from netwright.runtime import checkpoint, trainer
@@ -312,6 +314,14 @@ def test_the_newest_stage_is_exported_unless_another_is_asked_for(finished: Trai
     assert load_bundle(result.folder).program("discriminate").inputs.keys() == {"point"}
 
 
+def test_the_command_exports_a_stage(finished: TrainResult, tmp_path: Path) -> None:
+    asked = ["export", str(finished.folder), "--stage", "0", "-o", str(tmp_path / "bundle")]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 0, done.output
+    assert f"bundle: {tmp_path / 'bundle'}" in done.output
+    assert "end of stage 1, step 24: whole" in describe(finished.folder)
+
+
 @pytest.mark.usefixtures("_look_every_step")
 def test_stages_that_are_not_there_are_refused(
     spec: Compilation, finished: TrainResult, tmp_path: Path
@@ -375,6 +385,20 @@ def test_rules_choose_what_a_stage_has(tmp_path: Path) -> None:
     spec = compile_text({"  ema: 0.9": f"  {rule}\n  ema: 0.9"}, text=SPEC)
     result = train(spec, output=tmp_path / "run", device="cpu")
     assert result.step == 36
+
+
+def test_each_stage_may_have_settings_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its epochs have as many steps as its batch size makes; processes of a loader begin anew."""
+    changes = {
+        "batch: 64": "batch: $(16 * (1 + stage))\n  plan: {data: loader, workers: 1}",
+        "generator: {adam: {lr: 5e-3}}": "generator: {adam: {lr: $(0.01 / (1 + stage))}}",
+    }
+    spec = compile_text(changes, text=SPEC)
+    whole = train(spec, output=tmp_path / "whole", device="cpu")
+    assert [s.spec.training.batch for s in spec.stages] == [16, 32, 48]
+    assert_resumes(spec, whole, tmp_path / "run", 17, monkeypatch)
 
 
 def test_processes_grow_together(tmp_path: Path) -> None:
