@@ -713,12 +713,18 @@ def evaluate(
 @click.option(
     "--with-weights", is_flag=True, help="Add weights.safetensors: each tensor by its name."
 )
+@click.option(
+    "--stage",
+    metavar="VALUE",
+    help="Of a run that grows, the networks of this value; the newest unless given.",
+)
 @plugin_option
 def export(
     run_folder: Path,
     output: Path | None,
     opset: int | None,
     with_weights: bool,
+    stage: str | None,
     plugins: tuple[Path, ...],
 ) -> None:
     """Write ONNX programs, after proving that they compute what torch computes."""
@@ -730,6 +736,7 @@ def export(
         output=output,
         opset=opset,
         with_weights=with_weights,
+        stage=stage,
         warn=warn,
     )
     for line in result.lines():

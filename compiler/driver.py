@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from .diagnostics import Diagnostic, Edit, Fix, NetwrightError, Severity, Sink
 from .fixes import apply_fixes
+from .growing import compile_stages
 from .ir.graph import Graph
 from .ir.verifier import verify
 from .language.loader import load, read_source
@@ -37,6 +39,9 @@ class Compilation:
     diagnostics: what is shown of each stage. fixes: the safe ones of the spec's own file, those of
     diagnostics that are not shown included.
     chosen: whether a variant or parameters were set from outside.
+    stages: of a spec with `training.grow`, what it compiles to for each of the parameter's values,
+        the last of which is the spec's own; empty without, and of a stage itself.
+    stage: the number of the stage that this is; None of what is none.
     """
 
     file: SourceFile
@@ -50,6 +55,8 @@ class Compilation:
     diagnostics: tuple[Diagnostic, ...]
     fixes: tuple[Fix, ...] = ()
     chosen: bool = False
+    stages: tuple[Compilation, ...] = ()
+    stage: int | None = None
 
     @property
     def has_errors(self) -> bool:
@@ -82,18 +89,29 @@ class Compilation:
 
     @cached_property
     def resolved(self) -> str:
-        """The spec's text with the chosen values of its parameters in place of the defaults."""
+        """The spec's text with the chosen values of its parameters in place of the defaults.
+
+        That of a stage is the text of the spec that it is a stage of.
+        """
         edits = []
-        for name, value in self.spec.params.items():
+        for name in sorted(self.spec.chosen & self.spec.params.keys()):
             path: Key = ("params", name, "value")
             span = self.located.spans.get(path) or self.located.spans[("params", name)]
             declared = self.located.data["params"][name]
             default = declared["value"] if isinstance(declared, Mapping) else declared
+            value = self._value_of(name)
             if default != value:
                 edits.append(Edit(span, write_value(value)))
         return apply_fixes(
             self.file.text, [Fix("chosen values", (edit,), safe=True) for edit in edits]
         )
+
+    def _value_of(self, name: str) -> Any:
+        """The value of a parameter in the spec of which this is, or may be, a stage."""
+        grow = self.spec.training.grow
+        if grow and self.stage is not None and name == grow.param:
+            return grow.values[-1]
+        return self.spec.params[name]
 
     @cached_property
     def spec_hash(self) -> str:
@@ -148,8 +166,19 @@ def check_source(
     for graph in graphs.values():
         verify(graph)
     chosen = choices is not None and bool(choices.variant or choices.values)
-    found = Compilation(file, folder, located, spec, graphs, {}, {}, {}, (), chosen=chosen)
-    return _bind(found, sink)
+    stage = choices.stage if choices else None
+    found = Compilation(
+        file, folder, located, spec, graphs, {}, {}, {}, (), chosen=chosen, stage=stage
+    )
+    return _bind(found, sink, choices or Choices())
+
+
+def _stage(whole: Compilation, choices: Choices, number: int, value: str) -> Compilation:
+    """A stage of a spec that grows, for the value of its parameter."""
+    grow = whole.spec.training.grow
+    assert grow
+    values = {**choices.values, grow.param: value}
+    return check_source(whole.file, whole.folder, Choices(choices.variant, values, number))
 
 
 def compile_spec(path: Path | str, choices: Choices | None = None) -> Compilation:
@@ -163,7 +192,7 @@ def compile_spec(path: Path | str, choices: Choices | None = None) -> Compilatio
     return compilation
 
 
-def _bind(compilation: Compilation, sink: Sink) -> Compilation:
+def _bind(compilation: Compilation, sink: Sink, choices: Choices) -> Compilation:
     """Tie the networks to data and objective: checks, lints, programs."""
     spec, span = compilation.spec, compilation.located.span
     with sink.stage("data, objective and training"):
@@ -171,8 +200,15 @@ def _bind(compilation: Compilation, sink: Sink) -> Compilation:
             resolve_fields(spec.data, spec.dims, span, sink) if spec.data else ({}, frozenset())
         )
         source = spec.data.source if spec.data else None
-        context = Context(compilation.graphs, fields, spec.dims, span, sink, broken, source)
+        is_stage = compilation.stage is not None
+        context = Context(
+            compilation.graphs, fields, spec.dims, span, sink, broken, source, is_stage
+        )
         _check_sections(spec, context)
+    stages: tuple[Compilation, ...] = ()
+    if spec.training.grow and compilation.stage is None:
+        with sink.stage("the stages of `grow`"):
+            stages = compile_stages(compilation, sink, partial(_stage, compilation, choices))
     with sink.stage("the lints"):
         _lint(compilation, context)
     programs: Mapping[str, Graph] = {}
@@ -181,7 +217,7 @@ def _bind(compilation: Compilation, sink: Sink) -> Compilation:
         programs, labels = spec.objective.programs(context), spec.objective.labels(context)
         for program in programs.values():
             verify(program)
-    return replace(
+    bound = replace(
         compilation,
         programs=programs,
         fields=fields,
@@ -189,6 +225,8 @@ def _bind(compilation: Compilation, sink: Sink) -> Compilation:
         diagnostics=sink.shown(),
         fixes=_safe_fixes(sink, compilation.file),
     )
+    last = (replace(bound, stage=len(stages)),) if stages else ()
+    return replace(bound, stages=(*stages, *last))
 
 
 def _safe_fixes(sink: Sink, file: SourceFile) -> tuple[Fix, ...]:

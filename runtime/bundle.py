@@ -219,6 +219,7 @@ class Manifest(Strict):
     statistics: field -> the mean and deviation that training measured for its `normalize`; the
         programs contain them.
     parity: how torch and ONNX Runtime were compared. metrics: measured before the export.
+    stage: of a spec that grows, the value of its parameter that this is of; empty otherwise.
     step: of the checkpoint that was exported, for losses whose weights change over time.
     total_steps: those that the run planned; None where that is not known.
     outcome: how the run came to its end, in words; empty where no run is known.
@@ -237,6 +238,7 @@ class Manifest(Strict):
     probabilities: dict[str, Probabilities] = {}
     statistics: dict[str, Normalize] = {}
     parity: dict[str, Any] = {}
+    stage: str = ""
     metrics: Metrics = {}
     step: int = Field(default=0, ge=0)
     total_steps: int | None = Field(default=None, ge=0)

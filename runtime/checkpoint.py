@@ -271,16 +271,30 @@ def damage(run: Path, step: int) -> str | None:
 
 
 def load_weights(run: Path, step: int) -> dict[str, dict[str, torch.Tensor]]:
-    """The weights of one checkpoint as they are used: their moving averages where it has some.
+    """The weights of one checkpoint as they are used; see `used_weights`.
 
-    Returns: network -> state dict.
+    Raises: NetwrightError: R901: it is missing or damaged.
+    """
+    return used_weights(load_whole(run, step))
+
+
+def load_whole(run: Path, step: int) -> Checkpoint:
+    """One checkpoint.
+
     Raises: NetwrightError: R901: it is missing or damaged.
     """
     folder = folder_of(run, step)
     try:
-        saved = load(folder)
+        return load(folder)
     except Damaged as reason:
         raise broken(folder, reason) from reason
+
+
+def used_weights(saved: Checkpoint) -> dict[str, dict[str, torch.Tensor]]:
+    """The weights as they are used: their moving averages where there are some.
+
+    Returns: network -> state dict.
+    """
     return {name: {**own, **saved.averages.get(name, {})} for name, own in saved.weights.items()}
 
 

@@ -19,6 +19,7 @@ from .memory import enough_memory
 from .opening import check_trainable, measured, named, objective_of, open_run, read_data
 from .outcome import outcome_of
 from .runs import read_run
+from .stages import find_stage
 
 if TYPE_CHECKING:
     from .session import Device
@@ -97,7 +98,7 @@ def _evaluate_run(
     folder = data_dir or (Path(recorded) if isinstance(recorded, str) else run)
     dataset = _data(compilation, folder, split)
 
-    from .checkpoint import load_weights
+    from .checkpoint import load_whole
     from .device import choose_device
     from .export import tested_step
     from .job import make_job
@@ -105,7 +106,7 @@ def _evaluate_run(
     from .measure import measure
     from .planning.choose import evaluation_plan
     from .planning.kernels import kernels
-    from .weights import restore
+    from .snapshot import use
 
     chosen = choose_device(device or compilation.spec.training.device)
     plan = evaluation_plan(compilation, dataset, chosen)
@@ -114,7 +115,7 @@ def _evaluate_run(
     step, _ = tested_step(run)
     if limits := outcome_of(run).limits(step):
         warn(limits)
-    restore(job.graphs, job.objective.networks, load_weights(run, step), run)
+    use(load_whole(run, step), job.graphs, job.objective, run)
     batches = {"train": job.train, "validation": job.validation, "test": job.test}[split]
     assert batches is not None
     with kernels(plan), closing(job):
@@ -132,7 +133,7 @@ def _evaluate_bundle(
     from .session import load
 
     bundle = load(folder, _session_device(device))
-    compilation = _with_labels(compile_spec(folder / SPEC), bundle.labels)
+    compilation = _with_labels(_compiled(folder, bundle.manifest), bundle.labels)
     compilation = _with_statistics(compilation, folder, bundle.manifest)
     compilation = _judged_by(compilation, classifier)
     dataset = _bundle_data(compilation, folder, data_dir, split)
@@ -140,6 +141,12 @@ def _evaluate_bundle(
     from .deployed.registry import deployed
 
     return deployed(compilation).figures(compilation, bundle, dataset, split)
+
+
+def _compiled(folder: Path, manifest: Manifest) -> Compilation:
+    """A bundle's spec; of one that grows, the stage that the bundle is of."""
+    compilation = compile_spec(folder / SPEC)
+    return find_stage(compilation, manifest.stage) if manifest.stage else compilation
 
 
 def _bundle_data(

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from ..compiler.diagnostics import Code, failure
 from ..compiler.driver import Compilation
+from ..compiler.growing import trained
 from ..compiler.ir.graph import Graph
 from ..compiler.objectives.fields import Normalize
 from ..compiler.passes.pipeline import run_passes
@@ -33,12 +34,14 @@ from .checkpoint import load_weights, steps
 from .chunk_parity import Whole, compare_chunks
 from .draws import judge_of
 from .files import make_folder, new_folder, read_json, sha256, write_json, write_text, writing
+from .history import read_history
 from .memory import enough_memory
-from .opening import check_trainable, input_fields, objective_of, open_run
+from .opening import check_trainable, input_fields, objective_of, open_run, open_stages
 from .outcome import Outcome, outcome_of
 from .parity import check_parity, compare_program
 from .runs import SUMMARY, versions
 from .signature import probabilities, program_signature, reading, symbol_bounds
+from .stages import find_stage, kept, kept_step, value_of
 from .weights import check_weights, for_onnx
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -88,6 +91,7 @@ def export_run(
     output: Path | None = None,
     opset: int | None = None,
     with_weights: bool = False,
+    stage: str | None = None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> ExportResult:
     """Export the checkpoint that a run was tested with; the newest one if it is not finished.
@@ -96,34 +100,55 @@ def export_run(
         output: the bundle's folder; None for `<run>/bundle`. A bundle there is replaced, unless
             other files stand in it.
         opset: None for the spec's. with_weights: add the trained tensors by their names.
+        stage: of a run that grows, the value of its parameter; None for the newest stage. The
+            bundle of an earlier one is `<run>/stages/<number>/bundle`, unless asked for elsewhere.
         warn: told where the run did not finish, and of which step the bundle therefore is.
     Raises: NetwrightError: R901, R902: the run. X701: torch and ONNX Runtime differ.
         X702: an operator can't be exported. R903: the folder is taken, or the disk fails.
+        E202: there is no such stage.
     """
-    compilation = open_run(run)
-    step, metrics = tested_step(run)
+    state = _newest(run) if stage is None else _of_stage(run, stage)
     outcome = outcome_of(run)
-    if limits := outcome.limits(step):
+    if state.folder == run and (limits := outcome.limits(state.step)):
         warn(limits)
-    weights = load_weights(run, step)
-    check_weights(_trained(compilation), weights, run)
+    weights = load_weights(state.folder, state.step)
+    check_weights(trained(state.compilation), weights, run)
     return export_weights(
-        compilation,
+        state.compilation,
         for_onnx(weights),
-        output or run / BUNDLE,
-        metrics=metrics,
-        step=step,
+        output or state.folder / BUNDLE,
+        metrics=state.metrics,
+        step=state.step,
         outcome=outcome,
         opset=opset,
         with_weights=with_weights,
     )
 
 
-def _trained(compilation: Compilation) -> dict[str, Graph]:
-    """The networks that a run of the spec trains, by name."""
-    objective = compilation.spec.objective
-    assert objective, "a run has one"
-    return {name: compilation.graphs[name] for name in objective.networks().values()}
+@dataclass(frozen=True)
+class _State:
+    """What is exported of a run. folder: the run's, or that in which it keeps an earlier stage."""
+
+    compilation: Compilation
+    folder: Path
+    step: int
+    metrics: Metrics
+
+
+def _newest(run: Path) -> _State:
+    return _State(open_run(run), run, *tested_step(run))
+
+
+def _of_stage(run: Path, value: str) -> _State:
+    """Raises: NetwrightError: E202: there is no such stage. R901: the run has not ended it."""
+    compilation = find_stage(open_stages(run), value)
+    if compilation.stage == open_run(run).stage:
+        return _newest(run)
+    assert compilation.stage is not None
+    step = kept_step(run, compilation)
+    measured = [r["validation"] for r in read_history(run) if r["step"] == step]
+    metrics = {"validation": measured[0]} if measured and measured[0] else {}
+    return _State(compilation, kept(run, compilation.stage), step, metrics)
 
 
 def _first_line(error: Exception) -> str:
@@ -298,6 +323,7 @@ def _manifest(
         reading=reading(data.source, inputs),
         labels={name: list(c) for name, c in compilation.labels.items() if name in outputs},
         statistics=_statistics(compilation),
+        stage=value_of(compilation),
         probabilities={n: p for n, p in probabilities(compilation).items() if n in outputs},
         parity=parity,
         metrics=metrics,

@@ -25,6 +25,7 @@ from .history import read_history
 from .number_text import figures_text
 from .outcome import BEGAN, Outcome, outcome_of
 from .runs import SUMMARY, is_run, read_run
+from .stages import kept, kept_stages
 
 MOST_LABELS = 12
 
@@ -65,8 +66,17 @@ def _run(folder: Path) -> Iterator[str]:
     yield "checkpoints"
     for step in steps(folder):
         yield f"  step {step:,}: {_state(folder_of(folder, step))}"
+    yield from _stages(folder)
     if (folder / SUMMARY).is_file():
         yield from _summary(folder / SUMMARY)
+
+
+def _stages(run: Path) -> Iterator[str]:
+    """What a run that grows keeps of its earlier stages."""
+    for stage in (kept(run, number) for number in kept_stages(run)):
+        for step in steps(stage):
+            state = _state(folder_of(stage, step))
+            yield f"  end of stage {stage.name}, step {step:,}: {state}"
 
 
 def _ending(outcome: Outcome) -> dict[str, str]:
@@ -100,6 +110,8 @@ def _bundle(bundle: OpenedBundle) -> Iterator[str]:
     yield f"bundle of {manifest.name}: {bundle.folder} (every file is as its manifest says)"
     if manifest.summary:
         yield f"  {manifest.summary}"
+    if manifest.stage:
+        yield f"  the stage of its spec with the value {manifest.stage}"
     if manifest.outcome:
         yield f"  trained {_trained(manifest)}; the run {manifest.outcome}"
     for name, program in manifest.programs.items():

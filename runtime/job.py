@@ -17,6 +17,7 @@ from .data.columns import Columns
 from .data.dataset import Dataset, Part, open_source
 from .data.homes import choose_home
 from .data.orders import Order, Streams, usual_order
+from .data.seeds import STAGE, derive
 from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .judging.judge import SampleJudge
@@ -38,10 +39,13 @@ def make_job(
 ) -> Job:
     """Networks with fresh weights drawn by the spec's seed, and the data where the plan says.
 
+    Of a stage of a run that grows they are drawn by its number too. Only the last stage follows
+    figures: those of other networks would be compared with them.
+
     Raises: NetwrightError: R905: more processes than the objective, or a layer, can be trained by.
     """
     layout = plan.layout
-    torch.manual_seed(compilation.spec.training.seed)
+    torch.manual_seed(_seed(compilation))
     rows = min(compilation.spec.training.batch, dataset.size("train"))
     objective = bind(compilation, device, layout, rows)
     if objective.continues and not world.is_alone:
@@ -69,6 +73,8 @@ def make_job(
             order=_order(objective, columns),
         )
 
+    grow, stage = compilation.spec.training.grow, compilation.stage or 0
+    end = grow.end(stage) if grow and compilation.stage is not None else None
     train = batches("train")
     assert train is not None, "splits leave training samples"
     return Job(
@@ -79,15 +85,24 @@ def make_job(
         validation=batches("validation"),
         test=batches("test"),
         figures=lambda: objective.meter(compilation.fields, world),
-        goal=_goal(compilation),
-        patience=_patience(compilation),
+        goal=None if end else _goal(compilation),
+        patience=None if end else _patience(compilation),
         folder=folder,
         device=device,
         plan=plan,
         world=world,
         other=lambda source: _other(source, compilation, dataset, device, plan),
         judge=judge,
+        stage=stage,
+        begin=grow.begin(stage) if grow else 0,
+        end=end,
     )
+
+
+def _seed(compilation: Compilation) -> int:
+    """What draws the weights: another one for each stage of a run that grows."""
+    seed, stage = compilation.spec.training.seed, compilation.stage
+    return derive(seed, STAGE, stage) if stage else seed
 
 
 def _check_rows(graphs: Mapping[str, Graph], rows: int, world: World) -> None:

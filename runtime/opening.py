@@ -23,14 +23,22 @@ from ..compiler.suggest import listing
 from .data.dataset import Dataset, open_data, open_source
 from .data.sources import found_classes
 from .runs import RUN, SPEC, check_same_spec, read_run, recorded_classes, recorded_statistics
+from .stages import used_stage
 
 
 def open_run(folder: Path) -> Compilation:
     """The spec that a run trains, with what it found in its data.
 
+    Of a run that grows it is the stage that the run is measured and exported with.
+
     Raises: NetwrightError: R901: the folder is no run, or its record is damaged. R902: its spec was
         changed since; or what the compiler finds in it.
     """
+    return used_stage(open_stages(folder), folder)
+
+
+def open_stages(folder: Path) -> Compilation:
+    """The same with all stages, of a run that grows."""
     read_run(folder)
     compilation = compile_spec(folder / SPEC)
     check_same_spec(folder, compilation)
@@ -62,7 +70,9 @@ def measured(compilation: Compilation, statistics: Mapping[str, Normalize]) -> C
     """A compilation as if its spec had these means and deviations; its programs contain them."""
     if not statistics:
         return compilation
-    told = replace(compilation, fields=with_statistics(compilation.fields, statistics))
+    stages = tuple(measured(stage, statistics) for stage in compilation.stages)
+    fields = with_statistics(compilation.fields, statistics)
+    told = replace(compilation, fields=fields, stages=stages)
     objective = compilation.spec.objective if compilation.programs else None
     return replace(told, programs=objective.programs(context_of(told)) if objective else {})
 
@@ -71,7 +81,8 @@ def named(compilation: Compilation, classes: Mapping[str, Sequence[str]]) -> Com
     """A compilation as if its spec had declared these names of classes, by their fields."""
     if not classes:
         return compilation
-    told = replace(compilation, fields=with_classes(compilation.fields, classes))
+    stages = tuple(named(stage, classes) for stage in compilation.stages)
+    told = replace(compilation, fields=with_classes(compilation.fields, classes), stages=stages)
     objective = compilation.spec.objective
     return replace(told, labels=objective.labels(context_of(told)) if objective else {})
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..compiler.driver import Compilation
 from .animation import animate
-from .checkpoint import damage, load_weights
+from .checkpoint import damage, load_whole
 from .drawing import draw_grid
 from .files import write_bytes, write_json
 from .history import read_history, rounded
@@ -18,9 +18,9 @@ from .opening import class_names
 from .picturing import Painter, in_rows, is_drawable
 from .plots import draw_confusion, draw_curves
 from .runs import CONFUSION, CURVES, NEAREST, SUMMARY
+from .snapshot import use
 from .stepper import Job
 from .trainer import Trainer
-from .weights import restore
 
 Confusion = list[list[int]] | None
 
@@ -82,8 +82,8 @@ def _at(trainer: Trainer, step: int) -> AbstractContextManager[None]:
     job = trainer.job
     if step == trainer.state.step:
         return trainer.stepper.averaged()
-    weights = job.world.together(lambda: load_weights(job.folder, step))
-    restore(job.graphs, job.objective.networks, weights, job.folder)
+    saved = job.world.together(lambda: load_whole(job.folder, step))
+    use(saved, job.graphs, job.objective, job.folder)
     return nullcontext()
 
 

@@ -13,6 +13,8 @@ runs/<name>-<n>/
   samples.jsonl   what the network made while it was trained, such as text
   pictures/       the same as images, a folder for each step at which they were made
   checkpoints/    see checkpoint.py
+  stages/         of a run that grows, a folder for each stage but the last: its source, and the
+                  checkpoint of its end; see stages.py
   outcome.json    how it came to its end; see outcome.py
   run.lock        while a process trains there; see lock.py
   curves.png  confusion.png  nearest.png  samples.gif  summary.json   when the run is done
@@ -56,6 +58,7 @@ GRADIENTS = "gradients.jsonl"
 SAMPLES = "samples.jsonl"
 PICTURES = "pictures"
 PLAN = "plan.json"
+STAGES = "stages"
 SUMMARY = "summary.json"
 CURVES = "curves.png"
 CONFUSION = "confusion.png"
@@ -127,7 +130,10 @@ def create_run(compilation: Compilation, output: Path | None, about: dict[str, A
 
 def _texts(compilation: Compilation) -> dict[str, str]:
     """The files of a run that say what is trained."""
-    return {SPEC: compilation.resolved, **compilation.libraries, SOURCE: compilation.source}
+    earlier = compilation.stages[:-1]
+    sources = {f"{STAGES}/{number}/{SOURCE}": s.source for number, s in enumerate(earlier)}
+    texts = {SPEC: compilation.resolved, **compilation.libraries, SOURCE: compilation.source}
+    return {**texts, **sources}
 
 
 def _sha256(text: str) -> str:
@@ -314,7 +320,8 @@ def remove_leftovers(folder: Path) -> None:
     """Delete what a killed process left unfinished."""
     import shutil
 
-    for path in [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")]:
+    places = ("", "*/", f"{STAGES}/*/", f"{STAGES}/*/*/")
+    for path in (found for place in places for found in [*folder.glob(f"{place}{TEMPORARY}*")]):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

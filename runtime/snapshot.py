@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from ..compiler.ir.graph import Graph
 from .averages import Averages
-from .checkpoint import AVERAGES, WEIGHTS, Checkpoint, Damaged
+from .checkpoint import AVERAGES, WEIGHTS, Checkpoint, Damaged, used_weights
 from .objectives.base import Objective
 from .weights import collect, restore
 from .worker import Worker
@@ -162,6 +163,22 @@ def give_back(parts: Parts, saved: Checkpoint) -> State:
     if bad is not None:
         raise Damaged(f"`{bad}` holds NaN or infinity")
     return state
+
+
+def use(saved: Checkpoint, graphs: Mapping[str, Graph], objective: Objective, run: Path) -> None:
+    """Let an objective be what a checkpoint is measured and shown with.
+
+    Its networks hold the moving averages, where there are some. What it keeps besides, such as how
+    far a stage has come in, is as it was then; checkpoints of older versions may lack it.
+
+    Raises: NetwrightError: R902: it has other weights.
+    """
+    restore(graphs, objective.networks, used_weights(saved), run)
+    with torch.no_grad():
+        for name, tensor in objective.state.items():
+            kept = saved.tensors.get(OBJECTIVE + name)
+            if kept is not None and kept.shape == tensor.shape:
+                tensor.copy_(kept)
 
 
 def _check_listed(saved: Checkpoint) -> None:

@@ -42,6 +42,8 @@ class Job:
     patience: None where the run goes on to its end. figures: makes the metrics of one evaluation.
     other: opens another source of data, with the same fields.
     judge: compares samples that the networks make with real ones; None where nothing does.
+    stage: its number in a run that grows. begin: the steps that were done before it.
+    end: those that are done when the next one begins; None of the last stage.
     """
 
     objective: Objective
@@ -59,6 +61,9 @@ class Job:
     world: World = ALONE
     other: Callable[[Source], Batches] | None = None
     judge: SampleJudge | None = None
+    stage: int = 0
+    begin: int = 0
+    end: int | None = None
 
     def closing(self, judged: Batches) -> dict[str, float]:
         """The figures of a part of the data that are measured once, at the end."""
@@ -173,7 +178,7 @@ class Stepper:
             if worker.is_due(step):
                 losses |= worker.step(pieces, numbers, step, self.total, norms)
         self.job.world.match(self._changing)
-        if step == 0:
+        if step == self.job.begin:
             self.match()  # layers that begin with their first batch saw another one in each process
         if self.parts.averages:
             self.parts.averages.update(step + 1)

@@ -43,9 +43,11 @@ from .resuming import (
     recorded_data,
 )
 from .runs import CLASSES, FINGERPRINTS, STATISTICS, create_run
+from .stages import stage_at
 
 if TYPE_CHECKING:
     from .data.dataset import Dataset
+    from .growing import Course
     from .initial_weights.matching import Match
     from .stepper import Job
     from .trainer import Trainer
@@ -108,10 +110,11 @@ def train(
         dataset = _data(compilation, data_folder, folder, observer, world)
         compilation = completed(compilation, dataset)
         begins = world.lead(lambda: folder is None or not checkpoint.steps(folder))
-        weights = world.together(lambda: _stored(compilation, data_folder)) if begins else None
+        first = stage_at(compilation, 0)
+        weights = world.together(lambda: _stored(first, data_folder)) if begins else None
 
         from .device import choose_device
-        from .job import make_job
+        from .growing import Course
         from .judging.opening import judge_record, open_judge
         from .planning.kernels import kernels
         from .planning.settle import settle_plan
@@ -125,8 +128,9 @@ def train(
         if folder is not None:
             world.lead(lambda: check_same_judge(folder, judge_record(judge)))
         plan = settle_plan(compilation, dataset, chosen, folder, *tellers)
-        job = make_job(compilation, dataset, chosen, folder or Path(), plan, world, judge)
-        held.callback(job.close)
+        course = Course(compilation, dataset, chosen, plan, world, judge, observer)
+        held.callback(course.close)
+        job = course.job_at(_newest_step(folder, world), folder or Path())
         begun_with = _initialise(weights, job, observer)
         if folder is None:
             about: dict[str, Any] = {"data": str(data_folder), "device": chosen.type}
@@ -138,7 +142,7 @@ def train(
         elif begins:
             world.lead(lambda: check_same_weights(folder, begun_with))
         held.enter_context(kernels(plan))
-        return _run(compilation, job, observer, resume=folder is not None)
+        return _run(course, job, resume=folder is not None)
 
 
 def _data(
@@ -202,35 +206,52 @@ def _initialise(weights: Match | None, job: Job, observer: Observer) -> dict[str
     return {"init_from": report.record()}
 
 
-def _restore(trainer: Trainer, observer: Observer) -> None:
-    """Go on from the newest checkpoint that the run can take back; the user is told of others."""
-    job, before = trainer.job, None
+def _newest_step(folder: Path | None, world: World) -> int:
+    """The step of the newest checkpoint of a run to go on with, whether it is whole or not."""
+    return world.lead(lambda: next(iter(checkpoint.steps(folder)), 0) if folder else 0)
+
+
+def _restore(course: Course, trainer: Trainer) -> Trainer:
+    """Go on from the newest checkpoint that the run can take back; the user is told of others.
+
+    Returns: the trainer of the stage that it belongs to.
+    """
+    job, before, observer = trainer.job, None, course.observer
     refused: NetwrightError | None = None
     while saved := newest_checkpoint(job.folder, job.world, observer.warn, before):
         try:
+            trainer = _trainer_at(course, trainer, saved.step)
             trainer.go_on(saved)
         except checkpoint.Damaged as reason:
             before, refused = saved.step, checkpoint.broken(saved.folder, reason)
             text = f"the checkpoint of step {before} can't be used ({reason})"
             observer.warn(f"{text}; using the one before it")
         else:
-            return
+            return trainer
     if refused:
         raise refused
     observer.warn("the run was stopped before its first checkpoint; it begins anew")
+    return _trainer_at(course, trainer, 0)
 
 
-def _run(compilation: Compilation, job: Job, observer: Observer, *, resume: bool) -> TrainResult:
+def _trainer_at(course: Course, trainer: Trainer, step: int) -> Trainer:
+    """A trainer for the state after a step: this one, unless that belongs to another stage."""
+    job = course.job_for(trainer.job, step)
+    return trainer if job is trainer.job else type(trainer)(job, course.observer)
+
+
+def _run(course: Course, job: Job, *, resume: bool) -> TrainResult:
     from .trainer import Trainer
 
+    compilation, observer = course.compilation, course.observer
     trainer = Trainer(job, observer)
     if resume:
-        _restore(trainer, observer)
+        trainer = _restore(course, trainer)
     observer.begin(_begin(compilation, trainer))
     if not trainer.is_over:
         _note(trainer, "running")
     try:
-        stopped = trainer.train()
+        trainer, stopped = course.train(trainer)
     finally:
         observer.end()
     if stopped is not None:

@@ -28,6 +28,7 @@ from .rewinding import destination, keep_true, turn_back
 from .runs import GRADIENTS, METRICS, SAMPLES
 from .samples import Samples
 from .snapshot import State, first_bad_tensor
+from .stages import kept
 from .stepper import Job, Stepper
 from .stopping import Stop
 
@@ -68,17 +69,24 @@ class Trainer:
     def is_over(self) -> bool:
         return self.state.ended or self.state.step >= self.total
 
-    def train(self) -> int | None:
-        """Run until the end or until a signal asks to stop; the state is saved in both cases.
+    @property
+    def is_grown(self) -> bool:
+        """Whether the stage has come to its end, and the networks of the next one go on."""
+        return self.job.end is not None and self.state.step >= self.job.end
 
-        Returns: the signal's number, or None at the end.
+    def train(self, signal: int | None = None) -> int | None:
+        """Run until the end of the stage or until a signal asks to stop; then the state is saved.
+
+        signal: one that came before, after which nothing but the state to begin with is saved.
+        Returns: the signal's number, or None without one and at the end of the run.
         Raises: NetwrightError: R904: a number is not finite. R903: the disk fails.
         """
         self._looked = self._began = time.perf_counter()
+        self._signal = signal
         self.stepper.match()
         with Stop() as stop:
             self._save_first()
-            while not self.is_over and self._signal is None:
+            while not self.is_over and not self.is_grown and self._signal is None:
                 try:
                     self._epoch(stop)
                 except Diverged as diverged:
@@ -104,6 +112,8 @@ class Trainer:
             if self.is_over:
                 return
             self._signal, looks = self.job.world.agree(stop.signal, self._is_late())
+            if self.is_grown:
+                return
             if self._signal is not None:
                 self._look()
                 self._save()
@@ -117,7 +127,7 @@ class Trainer:
     def _after_step(self, *, looks: bool) -> None:
         """Look, record and save where it is time."""
         step, settings = self.state.step, self.job.settings
-        ends = step == self.total
+        ends = step == self.total or self.is_grown
         measures = ends or step % self._interval == 0
         records = measures or (settings.validation.steps is None and step % self.per_epoch == 0)
         saves = ends or settings.checkpoint.is_due(step, self.per_epoch)
@@ -270,6 +280,9 @@ class Trainer:
 
     def _write(self) -> None:
         folder, state = self.job.folder, self.state
+        if self.is_grown:  # the run goes on from the next stage's state of this step
+            checkpoint.save(kept(folder, self.job.stage), state.step, self.stepper.snapshot())
+            return
         checkpoint.save(folder, state.step, self.stepper.snapshot())
         # Later ones are damaged, or the run would have gone on from there.
         keep = [step for step in checkpoint.steps(folder) if step <= state.step][:KEPT]

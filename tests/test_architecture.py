@@ -32,7 +32,7 @@ LAYERS = (
     ("compiler/passes/", "compiler/lints/"),
     ("compiler/backends/",),
     ("compiler/explanations.py", "compiler/summary.py", "compiler/diagram"),
-    ("compiler/driver.py",),
+    ("compiler/driver.py", "compiler/growing.py"),
     ("compiler/print_after.py", "compiler/__init__.py"),
     ("runtime/",),
     ("__init__.py",),

@@ -74,6 +74,7 @@ PARAMETERS = {
     ("lstm_fashion_rows", None): 82_186,
     ("mlp_vae", None): 652_824,
     ("mobilenet_v2", None): 3_504_872,
+    ("progressive_fashion", None): 288_563,
     ("r3gan_fashion", None): 659_842,
     ("resnet18", None): 11_689_512,
     ("resnet34", None): 21_797_672,

@@ -26,10 +26,13 @@ class Choices:
     """What the command line says about parameters.
 
     variant: the name of a variant. values: `--set` by name, as text in the spec's own notation.
+    stage: which stage of `training.grow` is compiled, whose value is among `values`; None for the
+        spec as it stands, whose stages are compiled beside it.
     """
 
     variant: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    stage: int | None = None
 
 
 @dataclass(frozen=True)

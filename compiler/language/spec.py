@@ -43,7 +43,8 @@ S = TypeVar("S", bound=Section)
 class Spec:
     """A spec as read: what each section says, with expressions evaluated.
 
-    params: the value of every parameter. graphs: None for a network with mistakes.
+    params: the value of every parameter; chosen: the names of those that were set from outside.
+    graphs: None for a network with mistakes.
     broken: sections with mistakes, which are None or empty here.
     libraries: texts of imported files that are not of the packaged zoo, by path.
     imported: texts of all imported files.
@@ -53,6 +54,7 @@ class Spec:
     summary: str
     variant: str | None
     params: Mapping[str, Any]
+    chosen: frozenset[str]
     dims: Mapping[str, Symbol]
     data: Data | None
     objective: Objective | None
@@ -99,18 +101,22 @@ class SpecReader:
         report_unused_params(params.sound_params, self.located, self.sink)
         report_unused_dims(params.sound_dims, self.located, self.sink)
         expect = self._section(ExpectModel, "expect", validator, env)
-        if expect and not self.broken & {"params", "networks"}:
+        of_stage = self.choices.stage is not None  # expectations are of the spec as it stands
+        if expect and not of_stage and not self.broken & {"params", "networks"}:
             check_expectations(expect, graphs, dims, self.located, self.sink)
         lint = self._section(LintModel, "lint", validator, env)
+        training = self._sound(Training, "training", validator, env)
+        objective = self._objective(validator, env)
         return Spec(
             name=str(self.located.data.get("name")),
             summary=str(self.located.data.get("summary") or ""),
             variant=self.choices.variant,
             params=env,
+            chosen=self._chosen(),
             dims=dims,
             data=self._bound(Data, "data", validator, env),
-            objective=self._objective(validator, env),
-            training=self._sound(Training, "training", validator, env),
+            objective=objective.grown_by(training) if objective else None,
+            training=training,
             export=self._sound(Export, "export", validator, env),
             lint=lint.reasons if lint else {},
             graphs=graphs,
@@ -122,6 +128,11 @@ class SpecReader:
     def _declared(self, section: str) -> Mapping[str, Any]:
         data = self.located.data.get(section)
         return data if isinstance(data, Mapping) else {}
+
+    def _chosen(self) -> frozenset[str]:
+        """The parameters that are set from outside."""
+        variant = self._declared("variants").get(self.choices.variant or "")
+        return frozenset({*self.choices.values, *(variant if isinstance(variant, Mapping) else ())})
 
     def _check_summary(self) -> None:
         summary = self.located.data.get("summary")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import PrivateAttr
 
 from ..diagnostics import Code, Label, Sink
 from ..ir.dims import Symbol
@@ -61,6 +63,7 @@ class Context:
     broken: names of fields whose mistakes are reported already.
     dims: every symbolic size by name, `B` included. source: where the data comes from.
     span: the place of a value in the spec by its path from the root.
+    is_stage: whether the networks are those of a stage of `training.grow` before the last.
     """
 
     graphs: Mapping[str, Graph]
@@ -70,6 +73,7 @@ class Context:
     sink: Sink
     broken: frozenset[str] = field(default=frozenset())
     source: Source | None = None
+    is_stage: bool = False
 
     def report(self, problem: Problem, path: Key) -> None:
         """Report a problem of the section at `path`."""
@@ -99,6 +103,20 @@ class Objective(Section):
     name: ClassVar[str]
     optimizer_roles: ClassVar[tuple[str, ...]] = ()
     """The keys of `training.optimizers`; () where one optimizer trains everything."""
+
+    takes_fade: ClassVar[bool] = False
+    """Whether inputs of its networks may take the fade of `training.grow`."""
+
+    _fade: str | None = PrivateAttr(default=None)
+    """The input of networks that takes the fade; None where nothing fades."""
+
+    def grown_by(self, training: Training) -> Self:
+        """The same settings, knowing what `training.grow` feeds the networks."""
+        if training.grow is None or training.grow.fade is None:
+            return self
+        told = self.model_copy()
+        told._fade = training.grow.fade.input
+        return told
 
     @property
     def differentiates_twice(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field as Setting
@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 from ..diagnostics import Code
 from ..ir.graph import Graph, Value
 from ..ir.shapes import TensorType
+from ..ops.generation import Full
 from ..ops.merge import Mul
 from ..ops.rescale import Rescale
 from ..ops.shape import Reshape
@@ -77,6 +78,7 @@ class Gan(Objective):
     title: ClassVar[str] = "the objective `gan`"
     optimizer_roles: ClassVar[tuple[str, ...]] = (GENERATOR, DISCRIMINATOR)
     program_names: ClassVar[tuple[str, ...]] = ("generate", "discriminate")
+    takes_fade: ClassVar[bool] = True
 
     generator: Generator = Setting(description="The network that makes samples.")
     discriminator: NetworkUse = Setting(description="The network that tells which are real.")
@@ -134,19 +136,29 @@ class Gan(Objective):
         return graphs[self.discriminator.network]
 
     def generator_sources(self, graphs: Mapping[str, Graph]) -> dict[str, str]:
-        """Input of the generator -> data field or `z`, in the order of the inputs."""
+        """Input of the generator -> data field, `z` or the fade, in the order of the inputs."""
         inputs = self.generator_graph(graphs).inputs
         return {v.name: field_name(v.name, self.generator.inputs) for v in inputs}
 
-    def discriminator_fields(self, graphs: Mapping[str, Graph]) -> dict[str, str]:
-        """Input of the discriminator -> data field, in the order of the inputs."""
+    def discriminator_sources(self, graphs: Mapping[str, Graph]) -> dict[str, str]:
+        """Input of the discriminator -> data field or the fade, in the order of the inputs."""
         inputs = self.discriminator_graph(graphs).inputs
         return {v.name: field_name(v.name, self.discriminator.inputs) for v in inputs}
+
+    @property
+    def fade(self) -> str | None:
+        """What sources call the fade of `training.grow`; None where nothing fades."""
+        return self._fade
+
+    def judged_fields(self, graphs: Mapping[str, Graph]) -> list[str]:
+        """The data fields that the discriminator reads."""
+        sources = self.discriminator_sources(graphs).values()
+        return [name for name in dict.fromkeys(sources) if name != self._fade]
 
     def conditions(self, graphs: Mapping[str, Graph]) -> list[str]:
         """The data fields that the generator reads."""
         sources = self.generator_sources(graphs).values()
-        return [name for name in dict.fromkeys(sources) if name != LATENT]
+        return [name for name in dict.fromkeys(sources) if name not in (LATENT, self._fade)]
 
     def latent_type(self, graphs: Mapping[str, Graph]) -> TensorType:
         """Of the generator's input that takes the latent code."""
@@ -159,7 +171,7 @@ class Gan(Objective):
 
     def reads(self, context: Context) -> set[str]:
         graphs = context.graphs
-        return {*self.conditions(graphs), *self.discriminator_fields(graphs).values(), self.real}
+        return {*self.conditions(graphs), *self.judged_fields(graphs), self.real}
 
     def figures(self) -> dict[str, bool]:
         return self.judge.figures() if self.judge else {}
@@ -168,15 +180,15 @@ class Gan(Objective):
         return (self.real, self.judge) if self.judge else None
 
     def inputs_only(self, graphs: Mapping[str, Graph]) -> list[str]:
-        read = (*self.conditions(graphs), *self.discriminator_fields(graphs).values())
+        read = (*self.conditions(graphs), *self.judged_fields(graphs))
         return [name for name in dict.fromkeys(read) if name != self.real]
 
     def label_rules(self, context: Context) -> dict[str, Labels]:
         graphs = context.graphs
         rules = with_room({}, self.generator_graph(graphs), self.generator_sources(graphs))
-        read = self.discriminator_fields(graphs)
+        read = self.discriminator_sources(graphs)
         rules = with_room(rules, self.discriminator_graph(graphs), read)
-        return {name: rule for name, rule in rules.items() if name != LATENT}
+        return {name: rule for name, rule in rules.items() if name not in (LATENT, self._fade)}
 
     def check(self, context: Context, path: Key) -> None:
         GanChecks(self, context, path).run()
@@ -198,6 +210,14 @@ class Gan(Objective):
                     if not self.judge
                     else "follow `coverage` or another figure of the `judge`",
                 )
+        if self._fade is not None and not self._fades(context.graphs):
+            yield Problem(
+                Code.O501,
+                f"`fade` expects an input `{self._fade}` of the generator or the discriminator, "
+                "found none",
+                ("grow", "fade", "input"),
+                help=f"add `{self._fade}: {{shape: [B]}}` to the `inputs` of a network",
+            )
         if training.steps is not None and training.steps < self.discriminator_steps:
             yield Problem(
                 Code.O502,
@@ -206,6 +226,11 @@ class Gan(Objective):
                 ("steps",),
                 help=f"raise `steps` to {self.discriminator_steps} or more",
             )
+
+    def _fades(self, graphs: Mapping[str, Graph]) -> bool:
+        """Whether a network takes the fade."""
+        sources = (self.generator_sources(graphs), self.discriminator_sources(graphs))
+        return any(self._fade in source.values() for source in sources)
 
     # Programs
 
@@ -217,9 +242,10 @@ class Gan(Objective):
         code = self._code(b, b.input(NOISE, self.latent_type(graphs)))
         if self.truncation:
             code = _truncated(b, code)
-        ready = {name: b.field(name) for name in self.conditions(graphs)}
+        ready = {LATENT: code} | {name: b.field(name) for name in self.conditions(graphs)}
         sources = self.generator_sources(graphs).values()
-        read = [code if name == LATENT else ready[name] for name in sources]
+        ready |= self._faded(b, code, sources)
+        read = [ready[name] for name in sources]
         (made,) = b.call(self.generator_graph(graphs), read).values()
         field = context.fields[self.real]
         made = b.raw(field, made, f"{self.real}_raw") if field.is_transformed else made
@@ -233,10 +259,17 @@ class Gan(Objective):
 
     def _discriminate(self, context: Context) -> Graph:
         b, graphs = ProgramBuilder("discriminate", context), context.graphs
-        names = self.discriminator_fields(graphs).values()
-        ready = {name: b.field(name) for name in dict.fromkeys(names)}
-        found = b.call(self.discriminator_graph(graphs), [ready[name] for name in names])
+        sources = self.discriminator_sources(graphs).values()
+        ready = {name: b.field(name) for name in self.judged_fields(graphs)}
+        ready |= self._faded(b, ready[self.real], sources)
+        found = b.call(self.discriminator_graph(graphs), [ready[name] for name in sources])
         return b.graph(found)
+
+    def _faded(self, b: ProgramBuilder, like: Value, sources: Collection[str]) -> dict[str, Value]:
+        """The fade as programs have it: 1 for each sample of `like`. Empty where none reads it."""
+        if self._fade is None or self._fade not in sources:
+            return {}
+        return {self._fade: b.apply("shown", Full(value=1, shape=like.type.shape[:1]), like)[0]}
 
     def noise_inputs(self, program: str) -> dict[str, Noise]:
         return {NOISE: self.latent} if program == "generate" else {}

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..diagnostics import Code, Label
 from ..ir.graph import Graph
-from ..ir.shapes import TensorType
+from ..ir.shapes import DType, TensorType
 from ..ops.base import Op
 from ..suggest import listing
+from .base import Context
 from .binding import bind_inputs
 from .endings import last_change
+from .fields import Field
 from .gradient_penalties import GradientPenalty
 from .padding import check_padding
 from .problem import Problem
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 LATENT = "z"
 """The generator's input that takes the latent code, and what `inputs` calls it."""
+
+FADE_PLACE = ("training", "grow", "fade", "input")
+"""Where the name of the fade stands in a spec."""
 
 PROBABILITIES = ("sigmoid", "hardsigmoid", "softmax")
 """Activations that make probabilities of scores."""
@@ -45,6 +50,8 @@ class GanChecks(TwoNetworkChecks):
         if not all(fits):
             return
         settings = self._settings
+        if not self._fade_is_free():
+            return
         if not self.names_are_free(settings.own_names(self.graphs), settings.reads(self._context)):
             return
         made = self._generator_types(generator)
@@ -56,6 +63,51 @@ class GanChecks(TwoNetworkChecks):
         self._check_penalties(discriminator)
         self._check_judge()
         self._check_augmentation()
+
+    # The fade
+
+    def _fade_is_free(self) -> bool:
+        """Whether the fade has a name of its own, and its inputs one number for each sample."""
+        settings, name = self._settings, self._settings.fade
+        if name is None:
+            return True
+        if name == LATENT or name in self._context.fields:
+            holder = "the latent code" if name == LATENT else "a data field"
+            self._context.misfit(
+                f"`fade` expects an input with a name of its own, found that of {holder}, `{name}`",
+                FADE_PLACE,
+                "rename the input",
+            )
+            return False
+        sources = (
+            settings.generator_sources(self.graphs),
+            settings.discriminator_sources(self.graphs),
+        )
+        return all(
+            self._takes_fade(role, port)
+            for role, source in zip(self.roles, sources, strict=True)
+            for port in source
+            if source[port] == name
+        )
+
+    def _takes_fade(self, role: str, port: str) -> bool:
+        graph = self.graphs[self._used(role).network]
+        kind = next(value.type for value in graph.inputs if value.name == port)
+        if kind.rank == 1 and kind.dtype == DType.F32:
+            return True
+        return self.misfit(
+            f"the {role} expects the fade in an input f32[B], found `{port}` {kind}",
+            role,
+            f"write `inputs: {{{port}: {{shape: [B]}}}}`, and `reshape` it where it is used",
+        )
+
+    def _with_fade(self, context: Context) -> Context:
+        """What inputs are bound to, the fade among them."""
+        name = self._settings.fade
+        if name is None:
+            return context
+        fade = Field(shape=["B"], dtype="float32")
+        return replace(context, fields={**context.fields, name: fade})
 
     # The data
 
@@ -138,9 +190,10 @@ class GanChecks(TwoNetworkChecks):
         sources = settings.generator_sources(self.graphs).items()
         bound = {port: name if source == LATENT else source for port, source in sources}
         place = (*self._path, "generator")
+        context = self._with_fade(context)
         types = bind_inputs(generator, bound, [settings.real], context, place)
         if types is not None:
-            check_padding(generator, bound, self._context)
+            check_padding(generator, bound, context)
         return types
 
     def _makes_real(self, generator: Graph, types: Mapping[str, TensorType]) -> bool:
@@ -166,7 +219,7 @@ class GanChecks(TwoNetworkChecks):
 
     def _takes_real(self, discriminator: Graph) -> bool:
         settings = self._settings
-        fields = settings.discriminator_fields(self.graphs)
+        fields = settings.discriminator_sources(self.graphs)
         takes = [port for port, name in fields.items() if name == settings.real]
         if len(takes) == 1:
             return True
@@ -181,10 +234,10 @@ class GanChecks(TwoNetworkChecks):
 
     def _discriminator_types(self, discriminator: Graph) -> dict[str, TensorType] | None:
         settings, place = self._settings, (*self._path, "discriminator")
-        types = bind_inputs(discriminator, settings.discriminator.inputs, (), self._context, place)
+        context = self._with_fade(self._context)
+        types = bind_inputs(discriminator, settings.discriminator.inputs, (), context, place)
         if types is not None:
-            fields = settings.discriminator_fields(self.graphs)
-            check_padding(discriminator, fields, self._context)
+            check_padding(discriminator, settings.discriminator_sources(self.graphs), context)
         return types
 
     def _gives_scores(self, discriminator: Graph, types: Mapping[str, TensorType]) -> bool:

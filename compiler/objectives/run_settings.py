@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ..diagnostics import Code
+from ..diagnostics import Code, Sink
 from ..suggest import did_you_mean, listing
 from .base import Context, Objective, trained_graphs
 from .batch_size import batch_problems
@@ -29,7 +30,19 @@ def check_training(
         context.report(problem, ("training",))
     for problem in batch_problems(training, trained_graphs(objective, context) or {}):
         context.report(problem, ("training",))
-    check_parameters(training, objective, context)
+    _check_rules(training, objective, context)
+
+
+def _check_rules(training: Training, objective: Objective | None, context: Context) -> None:
+    """What is said of single parameters; a stage may lack those that the last stage has."""
+    if not context.is_stage:
+        check_parameters(training, objective, context)
+        return
+    found = Sink()
+    check_parameters(training, objective, replace(context, sink=found))
+    for diagnostic in found:
+        if diagnostic.code is not Code.G301:
+            context.sink.report(diagnostic)
 
 
 def check_export(export: Export, objective: Objective | None, context: Context) -> None:
@@ -40,6 +53,7 @@ def check_export(export: Export, objective: Objective | None, context: Context) 
 
 def _against(training: Training, objective: Objective, data: Data | None) -> Iterator[Problem]:
     yield from _roles(training, objective)
+    yield from _fade(training, objective)
     yield from _form(training)
     yield from _measuring(training, data)
     for path, figure in training.followed():
@@ -65,6 +79,17 @@ def _roles(training: Training, objective: Objective) -> Iterator[Problem]:
             f"{objective.title} expects `optimizers` for {wanted}, found {found}",
             ("optimizers",),
             help=f"write `optimizers: {{{given}}}`",
+        )
+
+
+def _fade(training: Training, objective: Objective) -> Iterator[Problem]:
+    """Whether the objective gives networks the fade of a stage."""
+    if training.grow and training.grow.fade and not objective.takes_fade:
+        yield Problem(
+            Code.O502,
+            f"`fade` belongs to the objective `gan`, found {objective.title}",
+            ("grow", "fade"),
+            help="remove it: what a stage adds is there at once then",
         )
 
 

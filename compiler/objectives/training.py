@@ -10,6 +10,7 @@ from pydantic import Field as Setting
 
 from ..diagnostics import Code
 from .averaging import Averaging
+from .growing import Grow
 from .initial_weights import InitFrom
 from .numbers import Positive
 from .optimizers import OPTIMIZERS, AdamW, Optimizer
@@ -110,6 +111,9 @@ class Training(Section):
     on_divergence: OnDivergence = Setting(
         default=OnDivergence(), description="What to do when a loss is NaN or infinite."
     )
+    grow: Grow | None = Setting(
+        default=None, description="Train the networks of several values of a parameter in turn."
+    )
 
     def followed(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """The figures of validation samples that settings follow: where one stands -> figure."""
@@ -171,6 +175,8 @@ class Training(Section):
         for figure, gate in self.stop_if.items():
             for problem in gate.problems():
                 yield replace(problem, path=("stop_if", figure, *problem.path))
+        for problem in self.grow.problems(self) if self.grow else ():
+            yield replace(problem, path=("grow", *problem.path))
         yield from length_problems(self)
 
     def _divisors(self) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...compiler.objectives.gan import TRUNCATION
+from ...compiler.objectives.density import NOISE
 from ..data.batches import Batches
 from ..drawing import draw_grid, draw_points
 from ..picturing import Painter, in_rows, is_drawable, repeated_to
@@ -27,7 +27,7 @@ SEED = 7
 
 
 class GanPictures:
-    """Draws generated samples by the program that is exported.
+    """Draws generated samples, as the program that is exported makes them.
 
     shown: real samples, whose conditions generated ones get. The networks are in evaluation mode.
     """
@@ -58,8 +58,7 @@ class GanPictures:
     def _made(self, count: int) -> tuple[Tensor, Tensor]:
         """Real samples, and so many generated ones, in raw units."""
         batch = next(self._shown.spread(count, count))
-        programs, name = self._objective.programs, self._objective.real
-        noise = programs.noise("generate", {"B": count}, torch.Generator().manual_seed(SEED))
-        whole = torch.ones(count, device=batch.raw[name].device)
-        given = {**repeated_to(count, batch.raw), **noise, TRUNCATION: whole}
-        return batch.raw[name], programs.run("generate", given)[name]
+        objective, generator = self._objective, torch.Generator().manual_seed(SEED)
+        noise = objective.programs.noise("generate", {"B": count}, generator)[NOISE]
+        made = objective.drawn(noise, repeated_to(count, batch.values))
+        return batch.raw[objective.real], made

@@ -19,6 +19,7 @@ from ..history import Record, read_history
 from ..opening import as_recorded
 from ..outcome import Outcome, readable_outcome
 from ..runs import PLAN, SPEC, SUMMARY, read_run
+from ..stages import used_stage
 from .settings import Settings, settings_of
 
 Status = Literal["finished", "running", "stopped", "diverged", "cut off"]
@@ -126,7 +127,7 @@ def read(folder: Path) -> Run:
 
 def _compiled(folder: Path, notes: list[str]) -> Compilation | None:
     try:
-        return as_recorded(compile_spec(folder / SPEC), folder)
+        return used_stage(as_recorded(compile_spec(folder / SPEC), folder), folder)
     except NetwrightError as error:
         first = error.diagnostics[0]
         notes.append(f"its spec can't be compiled ({first.code.name}: {first.message})")

@@ -5,9 +5,9 @@ from __future__ import annotations
 WORD = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 
-ORDER, AUGMENTATION, STEP, REWIND, EVALUATION = 0, 1, 2, 3, 4
-"""The streams: order by epoch, augmentation by step, what networks draw in a step, rewinds, and
-what networks draw where they are measured."""
+ORDER, AUGMENTATION, STEP, REWIND, EVALUATION, STAGE = 0, 1, 2, 3, 4, 5
+"""The streams: order by epoch, augmentation by step, what networks draw in a step, rewinds,
+what networks draw where they are measured, and the new weights of a stage."""
 
 
 def derive(seed: int, stream: int, index: int, rank: int = 0) -> int:

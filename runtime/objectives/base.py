@@ -138,6 +138,14 @@ class Objective(ABC):
     continues: bool = False
     """Whether each row of a batch goes on where that row of the batch before ended."""
 
+    def succeed(self, before: Objective) -> None:
+        """Go on with what the objective of the stage before kept, in a run that grows."""
+        with torch.no_grad():
+            for name, tensor in self.state.items():
+                known = before.state.get(name)
+                if known is not None and known.shape == tensor.shape:
+                    tensor.copy_(known)
+
     def begin(self) -> None:
         """The rows of the next training step begin anew."""
         return

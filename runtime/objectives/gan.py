@@ -11,16 +11,19 @@ from torch import Tensor, nn
 
 from ...compiler.driver import Compilation
 from ...compiler.objectives.adversarial_losses import CLIP
+from ...compiler.objectives.density import NOISE
 from ...compiler.objectives.fields import Field
-from ...compiler.objectives.gan import DISCRIMINATOR, GENERATOR, TRUNCATION
+from ...compiler.objectives.gan import DISCRIMINATOR, GENERATOR
 from ...compiler.objectives.gan import Gan as Settings
 from ...compiler.objectives.gan_checks import LATENT
 from ...compiler.objectives.gradient_penalties import R1, R2
+from ...compiler.objectives.growing import FADE
 from ...compiler.objectives.judged_augmentation import PROBABILITY
+from ...compiler.objectives.schedules import Schedule
 from ..adversarial.augment import AdaptiveProbability, augment
 from ..adversarial.pictures import GanPictures
 from ..data.batches import Batch, Batches
-from ..data.restore import as_stored
+from ..data.restore import Restore, as_stored
 from ..distributed.world import World
 from ..numbers import Number
 from .adversarial_losses import Game, game
@@ -51,21 +54,39 @@ class Gan(Objective):
             Turn(DISCRIMINATOR, (names[DISCRIMINATOR],), differentiates_twice=twice),
             Turn(GENERATOR, (names[GENERATOR],), settings.discriminator_steps),
         )
-        self.schedules = settings.schedules()
+        self.schedules: dict[str, Schedule] = settings.schedules()
+        self.state: dict[str, Tensor] = {}
         self._settings, self._device = settings, device
         self._generator, self._discriminator = (
             networks[names[role]] for role in (GENERATOR, DISCRIMINATOR)
         )
         self._generator_sources = tuple(settings.generator_sources(graphs).values())
-        self._discriminator_fields = tuple(settings.discriminator_fields(graphs).values())
+        self._discriminator_sources = tuple(settings.discriminator_sources(graphs).values())
         self._code = [int(str(size)) for size in settings.latent_type(graphs).shape[1:]]
         self._game = game(settings.loss)
         self._augment, self._chance = settings.augment, None
         if settings.augment and settings.augment.adaptive:
             self._chance = AdaptiveProbability(settings.augment.adaptive, rows, device)
-            self.state = self._chance.state
+            self.state |= self._chance.state
+        self._begin_fade(compilation)
         self.real, self.fields = settings.real, compilation.fields
         self.programs = Programs(settings, compilation, networks, device)
+
+    def _begin_fade(self, compilation: Compilation) -> None:
+        """Keep the fade of `training.grow`, where the networks take it, as it is before a step."""
+        grow, self._shown = compilation.spec.training.grow, None
+        if self._settings.fade is None or grow is None:
+            return
+        stage = grow.last if compilation.stage is None else compilation.stage
+        self.schedules[FADE] = fading = grow.fading(stage)
+        self._shown = torch.tensor(fading.at(grow.begin(stage)), device=self._device)
+        self.state[FADE] = self._shown
+
+    def succeed(self, before: Objective) -> None:
+        fade = None if self._shown is None else self._shown.clone()
+        super().succeed(before)
+        if self._shown is not None and fade is not None:
+            self._shown.copy_(fade)  # a stage has a fade of its own
 
     # Running the networks
 
@@ -77,16 +98,33 @@ class Gan(Objective):
 
     def generated(self, batch: Batch) -> Tensor:
         """As many samples as a batch has, with its conditions, as networks see them."""
-        code = self.latent(batch.size)
-        read = [code if n == LATENT else batch.values[n] for n in self._generator_sources]
-        made = self._generator(*read)
+        return self._made_of(self.latent(batch.size), batch.values)
+
+    def drawn(self, noise: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Samples in raw units, as `generate` makes them, but with the fade as it is now.
+
+        noise: what the program takes, [count, ...]. values: conditions, as networks see them.
+        """
+        code = noise if self._settings.latent == "normal" else (noise - 0.5) * 2
+        made, field = self._made_of(code, values), self.fields[self.real]
+        return Restore(field, self._device)(made) if field.is_transformed else made
+
+    def _made_of(self, code: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        given = {**values, **self._faded(len(code)), LATENT: code}
+        made = self._generator(*[given[name] for name in self._generator_sources])
         assert isinstance(made, Tensor)
         return made
 
+    def _faded(self, count: int) -> dict[str, Tensor]:
+        """What the input takes that brings in a stage little by little, if there is one."""
+        if self._shown is None or self._settings.fade is None:
+            return {}
+        return {self._settings.fade: self._shown.expand(count)}
+
     def scored(self, samples: Tensor, batch: Batch) -> Tensor:
         """The discriminator's scores of samples with the conditions of a batch."""
-        read = [samples if n == self.real else batch.values[n] for n in self._discriminator_fields]
-        scores = self._discriminator(*read)
+        given = {**batch.values, **self._faded(len(samples)), self.real: samples}
+        scores = self._discriminator(*[given[name] for name in self._discriminator_sources])
         assert isinstance(scores, Tensor)
         return scores
 
@@ -100,6 +138,8 @@ class Gan(Objective):
     # Training
 
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
+        if self._shown is not None:
+            self._shown.fill_(numbers[FADE])
         if turn.role == GENERATOR:
             return self._generator_losses(batch, numbers)
         return self._discriminator_losses(batch, numbers)
@@ -160,10 +200,7 @@ class Gan(Objective):
 
     def made(self, batch: Batch, generator: torch.Generator) -> Tensor:
         noise = self.programs.noise("generate", {"B": batch.size}, generator)
-        whole = torch.ones(batch.size, device=self._device)
-        given = {**batch.raw, **noise, TRUNCATION: whole}
-        made = self.programs.run("generate", given)[self.real]
-        return as_stored(made, self.fields[self.real])
+        return as_stored(self.drawn(noise[NOISE], batch.values), self.fields[self.real])
 
     def pictures(self, shown: Batches) -> dict[str, bytes]:
         return GanPictures(self, shown).all()

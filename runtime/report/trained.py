@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from ...compiler.driver import Compilation
-from ..checkpoint import load_weights
+from ..checkpoint import load_whole
 from ..data.dataset import Dataset, Part
 from ..device import choose_device
 from ..objectives.base import Objective
 from ..objectives.registry import bind
 from ..opening import read_data
 from ..planning.layout import memory_format
-from ..weights import restore
+from ..snapshot import use
 from .subject import Subject
 
 
@@ -46,7 +46,7 @@ def open_trained(subject: Subject, compilation: Compilation, step: int) -> Train
         return None
     objective = bind(compilation, device, memory_format(compilation.graphs.values()))
     graphs = {name: compilation.graphs[name] for name in objective.networks}
-    restore(graphs, objective.networks, load_weights(subject.folder, step), subject.folder)
+    use(load_whole(subject.folder, step), graphs, objective, subject.folder)
     for network in objective.networks.values():
         network.eval()
     return Trained(objective, dataset, part, device)
