@@ -42,7 +42,10 @@ from netwright.runtime.train import train
 from training_jobs import FASHION, read_fashion
 
 ROOT = Path(__file__).resolve().parents[1]
-SPECS = ("sngan_fashion", "r3gan_fashion", "dcgan_fashion", "wgan_gp_fashion", "wgan_clip_fashion")
+SPECS = (
+    "sngan_fashion", "r3gan_fashion", "dcgan_fashion", "wgan_gp_fashion", "wgan_clip_fashion",
+    "progressive_fashion",
+)  # fmt: skip
 SUCCEEDING = ("sngan_fashion",)
 SAMPLES, K = 5000, 5
 COVERAGE_WANTED, CLASS_WANTED = 0.5, 0.02
