@@ -41,7 +41,7 @@ from .outcome import Outcome, outcome_of
 from .parity import check_parity, compare_program
 from .runs import SUMMARY, versions
 from .signature import probabilities, program_signature, reading, symbol_bounds
-from .stages import find_stage, kept, kept_step, value_of
+from .stages import find_stage, half_faded, kept, kept_step, value_of
 from .weights import check_weights, for_onnx
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -111,6 +111,8 @@ def export_run(
     outcome = outcome_of(run)
     if state.folder == run and (limits := outcome.limits(state.step)):
         warn(limits)
+    if half := half_faded(state.compilation, state.step):
+        warn(half)
     weights = load_weights(state.folder, state.step)
     check_weights(trained(state.compilation), weights, run)
     return export_weights(

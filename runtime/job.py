@@ -96,6 +96,7 @@ def make_job(
         stage=stage,
         begin=grow.begin(stage) if grow else 0,
         end=end,
+        settled=grow.settled(stage) if grow else 0,
     )
 
 

@@ -42,6 +42,18 @@ def kept_stages(run: Path) -> list[int]:
     return sorted(int(path.name) for path in (run / STAGES).glob("*") if path.name.isdecimal())
 
 
+def half_faded(stage: Compilation, step: int) -> str | None:
+    """What whoever exports a stage before its fade is over must know; None after that."""
+    grow, number = stage.spec.training.grow, stage.stage
+    if grow is None or number is None or step >= grow.settled(number):
+        return None
+    done = grow.fading(number).at(max(step - 1, grow.begin(number)))
+    return (
+        f"step {step:,} lies within the fade of its stage, {done:.0%} of which is done; exported "
+        "programs are as if it were over"
+    )
+
+
 def value_of(compilation: Compilation) -> str:
     """The value of the parameter in a stage, as specs write it; empty of what is no stage."""
     grow = compilation.spec.training.grow

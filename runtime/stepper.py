@@ -44,6 +44,7 @@ class Job:
     judge: compares samples that the networks make with real ones; None where nothing does.
     stage: its number in a run that grows. begin: the steps that were done before it.
     end: those that are done when the next one begins; None of the last stage.
+    settled: those after which figures are followed: networks that fade in are others than exported.
     """
 
     objective: Objective
@@ -64,6 +65,7 @@ class Job:
     stage: int = 0
     begin: int = 0
     end: int | None = None
+    settled: int = 0
 
     def closing(self, judged: Batches) -> dict[str, float]:
         """The figures of a part of the data that are measured once, at the end."""

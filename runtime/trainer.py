@@ -174,8 +174,9 @@ class Trainer:
         if measures:
             self.stepper.fit()
         validation = self._validate() if measures else {}
-        best = self._note_best(validation)
-        self._note_patience(validation)
+        followed = validation if state.step >= self.job.settled else {}
+        best = self._note_best(followed)
+        self._note_patience(followed)
         state.seconds += time.perf_counter() - self._began
         self._began = time.perf_counter()
         record = EpochEnd(

@@ -50,8 +50,8 @@ class Grow(Section):
 
     At each of `steps` the networks of the next value take over: they keep the tensors that have the
     same names, of the moving averages too, and draw the others. Optimizers begin anew. `best` and
-    `early_stopping` look at the last stage alone, which is also what is checked and exported
-    unless another one is asked for. Source: Karras et al. 2018, progressive growing.
+    `early_stopping` look at the last stage alone, once its fade is over; it is also what is checked
+    and exported unless another one is asked for. Source: Karras et al. 2018, progressive growing.
     """
 
     title: ClassVar[str] = "`grow`"
@@ -83,6 +83,11 @@ class Grow(Section):
     def last(self) -> int:
         """The number of the last stage."""
         return len(self.steps)
+
+    def settled(self, stage: int) -> int:
+        """The steps after which a stage is all there: its fade is over."""
+        fade = self.fade.steps + 1 if self.fade and stage else 0
+        return self.begin(stage) + fade
 
     def fading(self, stage: int) -> Schedule:
         """The fade of a stage."""

@@ -336,7 +336,9 @@ def test_stages_that_are_not_there_are_refused(
         with pytest.raises(NetwrightError) as caught:
             export_run(run, stage=value)
         assert caught.value.diagnostics[0].code is code
-    assert export_run(tmp_path / "run").manifest.stage == "0"
+    told: list[str] = []
+    assert export_run(tmp_path / "run", warn=told.append).manifest.stage == "0"
+    assert not any("fade" in text for text in told)
     with pytest.raises(NetwrightError, match="does not grow"):
         find_stage(spec.stages[0], "0")
 
@@ -348,6 +350,9 @@ def test_an_unfinished_run_is_read_as_its_newest_stage(spec: Compilation, tmp_pa
     assert open_run(run).stage == 1
     assert read(run).parameters == sum(g.parameter_count() for g in spec.stages[1].graphs.values())
     assert write_report(run).path.is_file()
+    told: list[str] = []
+    export_run(run, warn=told.append)
+    assert "step 14 lies within the fade of its stage, 12% of which is done" in told[1]
     assert (run / "stages" / "0" / "model.py").is_file()
 
 
@@ -378,6 +383,18 @@ def test_only_the_last_stage_follows_a_figure(tmp_path: Path) -> None:
     assert result.metrics["test"]["accuracy"] > 0.5
     bundle = export_run(result.folder, stage="1").folder
     assert 0.3 < evaluate(bundle)["accuracy"] < 1
+
+
+def test_figures_are_followed_once_the_last_fade_is_over(tmp_path: Path) -> None:
+    """Networks that fade in are others than those that are exported."""
+    changes = {
+        "loss: non_saturating}": "loss: non_saturating, judge: {samples: 40}}",
+        "validation: {steps: 8}": "validation: {steps: 2}\n  checkpoint: {best: coverage}",
+    }
+    result = train(compile_text(changes, text=SPEC), output=tmp_path / "run", device="cpu")
+    best = [record["step"] for record in read_history(result.folder) if record["best"]]
+    assert min(best) == 34  # the first of these measurements after step 24 and 9 of a fade
+    assert result.step in best
 
 
 def test_rules_choose_what_a_stage_has(tmp_path: Path) -> None:
