@@ -46,7 +46,7 @@ SPECS = (
     "sngan_fashion", "r3gan_fashion", "dcgan_fashion", "wgan_gp_fashion", "wgan_clip_fashion",
     "progressive_fashion",
 )  # fmt: skip
-SUCCEEDING = ("sngan_fashion",)
+SUCCEEDING = ("sngan_fashion", "progressive_fashion")
 SAMPLES, K = 5000, 5
 COVERAGE_WANTED, CLASS_WANTED = 0.5, 0.02
 
