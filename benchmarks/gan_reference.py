@@ -18,6 +18,7 @@ keeps freed memory, which few think of; the latter is what the others are compar
 from __future__ import annotations
 
 import argparse
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -54,7 +55,7 @@ PARTS = ("check", "speed")
 # The networks
 
 
-class Game(nn.Module):
+class Game(nn.Module, ABC):
     """Two networks and what they play for.
 
     rate, betas: of both Adams. every: steps of the discriminator to one of the generator.
@@ -72,12 +73,13 @@ class Game(nn.Module):
         images: Tensor = self.generator(torch.randn(count, LATENT, device=device()))
         return images
 
+    @abstractmethod
     def discriminator_loss(self, real: Tensor) -> Tensor:
         """real: f32[B, 1, 28, 28] in [-1, 1]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def generator_loss(self, count: int) -> Tensor:
-        raise NotImplementedError
+        """Of so many generated images."""
 
 
 def generator(*, bias: bool) -> nn.Sequential:

@@ -24,7 +24,7 @@ from .distributed.world import ALONE, World
 from .goal import Goal, Patience
 from .gradients import Norms
 from .grouping import Freezing
-from .judging.judge import SampleJudge, Verdict
+from .judging.judge import Maker, SampleJudge, Verdict
 from .measure import evaluating, seeded
 from .numbers import Scheduled
 from .objectives.base import Meter, Objective, Parts
@@ -80,15 +80,16 @@ class Job:
 
         ends: whether it also looks at what takes long. One process does it for all.
         """
-        judge, size = self.judge, 2 * self.settings.batch
+        judge, size, maker = self.judge, 2 * self.settings.batch, self.objective
         if judge is None:
             return Verdict({})
+        assert isinstance(maker, Maker), "only objectives that make samples have a judge"
 
         def look() -> dict[str, Any]:
             with evaluating(self.objective.networks.values()), torch.inference_mode():
                 if ends:
-                    return judge.closing(self.objective, part, self.train, size).as_json()
-                return judge.judged(self.objective, part, size).as_json()
+                    return judge.closing(maker, part, self.train, size).as_json()
+                return judge.judged(maker, part, size).as_json()
 
         return Verdict(**self.world.lead(look))
 

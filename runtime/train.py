@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..compiler.diagnostics import NetwrightError
 from ..compiler.driver import Compilation
+from ..compiler.growing import trained
 from ..compiler.objectives.parameter_rules import trained_count
 from . import checkpoint
 from .advice import advice
@@ -188,12 +189,10 @@ def _create(
 
 def _stored(compilation: Compilation, folder: Path) -> Match | None:
     """What `init_from` names, if the spec has it."""
-    settings, objective = compilation.spec.training.init_from, compilation.spec.objective
+    settings = compilation.spec.training.init_from
     if settings is None:
         return None
-    assert objective
-    graphs = {name: compilation.graphs[name] for name in objective.networks().values()}
-    return find(settings, graphs, folder)
+    return find(settings, trained(compilation), folder)
 
 
 def _initialise(weights: Match | None, job: Job, observer: Observer) -> dict[str, Any]:

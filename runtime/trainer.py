@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -208,13 +208,7 @@ class Trainer:
         if error is None:
             return
         self._save()
-
-        def fail() -> None:
-            if job.world.is_main:
-                note_gate(job.folder, error, step, self.total)
-            raise error
-
-        job.world.together(fail)
+        self._fail(error, lambda: note_gate(job.folder, error, step, self.total))
 
     def _show(self, *, measures: bool) -> None:
         """Let the networks make samples as often as validation samples are measured."""
@@ -350,11 +344,16 @@ class Trainer:
 
     def _end(self, error: NetwrightError, step: int, rewinds: int) -> None:
         """Raises: the error, R904, which all processes have found; the run's folder tells it."""
-        job = self.job
+        folder, total = self.job.folder, self.total
+        self._fail(error, lambda: note_divergence(folder, error, step, total, rewinds))
+
+    def _fail(self, error: NetwrightError, note: Callable[[], None]) -> None:
+        """Raises: the error, which all processes have found; one writes it down before."""
+        world = self.job.world
 
         def fail() -> None:
-            if job.world.is_main:
-                note_divergence(job.folder, error, step, self.total, rewinds)
+            if world.is_main:
+                note()
             raise error
 
-        job.world.together(fail)
+        world.together(fail)

@@ -14,12 +14,7 @@ from ..objectives.encoder_decoder_checks import CODE
 from ..objectives.fields import Field
 from ..objectives.supervised import Supervised
 from ..objectives.training import Training
-from ..ops.conditional_batch_norm import ConditionalBatchNorm
-from ..ops.normalization import BatchNorm
 from ..source import Key, Located, Span
-
-BATCH_NORMS = (BatchNorm, ConditionalBatchNorm)
-"""Layers that normalise by statistics of the batch while training."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from ..diagnostics import Code, Diagnostic, Fix, Label
 from ..ir.graph import Graph, Node
+from ..ops.conditional_batch_norm import BATCH_NORMS
 from ..ops.convolution import Kernel
-from .base import BATCH_NORMS, LintContext, warning
+from .base import LintContext, warning
 from .edits import set_argument
 
 

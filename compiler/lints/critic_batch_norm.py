@@ -9,7 +9,8 @@ from ..ir.graph import Graph, Node
 from ..objectives.gan import Gan
 from ..objectives.gradient_penalties import Penalty
 from ..objectives.parameter_rules import STATISTICS, treatments
-from .base import BATCH_NORMS, LintContext, warning
+from ..ops.conditional_batch_norm import BATCH_NORMS
+from .base import LintContext, warning
 
 
 def critic_batch_norm(context: LintContext) -> Iterator[Diagnostic]:

@@ -9,8 +9,7 @@ from ..diagnostics import Code
 from ..ir.graph import Graph, Node
 from ..ir.shapes import elements
 from ..ops.base import Op
-from ..ops.conditional_batch_norm import ConditionalBatchNorm
-from ..ops.normalization import BatchNorm
+from ..ops.conditional_batch_norm import BATCH_NORMS, ConditionalBatchNorm
 from .problem import Problem
 from .training import Training
 
@@ -55,7 +54,7 @@ def lone_layer(graphs: Mapping[str, Graph]) -> Lone | None:
 
 def _of_batch(node: Node) -> tuple[str, str]:
     """Why a layer needs several samples, behind its name, and what to use instead; else empty."""
-    if isinstance(node.op, BatchNorm | ConditionalBatchNorm) and _sees_one_number(node):
+    if isinstance(node.op, BATCH_NORMS) and _sees_one_number(node):
         by_class = ", times an `embedding` of the label"
         instead = "use `layer_norm`" + by_class * isinstance(node.op, ConditionalBatchNorm)
         return "without axes behind the channels", instead

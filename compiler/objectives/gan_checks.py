@@ -17,7 +17,7 @@ from .endings import last_change
 from .fields import Field
 from .gradient_penalties import GradientPenalty
 from .padding import check_padding
-from .problem import Problem
+from .problem import Problem, repeats
 from .two_networks import TwoNetworkChecks, as_field, same_sizes
 
 if TYPE_CHECKING:
@@ -281,11 +281,10 @@ class GanChecks(TwoNetworkChecks):
         if settings.regularizers:
             self._check_layers(discriminator)
         names = [penalty.name for penalty in settings.regularizers]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                message = f"`regularizers` expects each kind once, found `{name}` again"
-                step = "remove one of them"
-                self.excluded(Problem(Code.O502, message, ("regularizers", index), help=step))
+        for index, _ in repeats(names):
+            message = f"`regularizers` expects each kind once, found `{names[index]}` again"
+            step = "remove one of them"
+            self.excluded(Problem(Code.O502, message, ("regularizers", index), help=step))
         if settings.loss.name == "wasserstein_gp" and GradientPenalty.name not in names:
             message = f"{settings.loss.title} expects the regularizer `{GradientPenalty.name}`"
             found = f", found {listing(names)}" if names else ", found none"

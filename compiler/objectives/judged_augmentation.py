@@ -14,7 +14,7 @@ from pydantic import Field as Setting
 
 from ..diagnostics import Code
 from .numbers import Range
-from .problem import Problem
+from .problem import Problem, repeats
 from .schedules import Schedule
 from .section import Section, listed
 
@@ -75,11 +75,10 @@ class JudgedAugmentation(Section):
                 ("adaptive",),
                 help="keep one of them",
             )
-        for index, kind in enumerate(self.kinds):
-            if kind in self.kinds[:index]:
-                yield Problem(
-                    Code.O502,
-                    f"`augment` expects each kind once, found `{kind}` again",
-                    ("kinds", index),
-                    help="remove one of them",
-                )
+        for index, _ in repeats(self.kinds):
+            yield Problem(
+                Code.O502,
+                f"`augment` expects each kind once, found `{self.kinds[index]}` again",
+                ("kinds", index),
+                help="remove one of them",
+            )

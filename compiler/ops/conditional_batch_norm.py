@@ -23,6 +23,7 @@ from .linear import static_size
 from .normalization import (
     EPS,
     MOMENTUM,
+    BatchNorm,
     Normalization,
     differing,
     filled,
@@ -163,3 +164,7 @@ class ConditionalBatchNorm(Normalization):
         """A table's row for each sample, [B, C, 1, ...]."""
         rows = e.op("Gather", e.weight(key), label, axis=0)
         return e.op("Unsqueeze", rows, e.ints(range(2, rank))) if rank > 2 else rows
+
+
+BATCH_NORMS = (BatchNorm, ConditionalBatchNorm)
+"""The layers that normalise by the statistics of a batch."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...compiler.objectives.judged_augmentation import Adaptive, JudgedAugmentation
+from ..data.augment import picked
 from ..numbers import Number
 
 SHARE, HOLE = 8, 2
@@ -47,15 +48,11 @@ def _color(x: Tensor) -> Tensor:
 
 def _translation(x: Tensor) -> Tensor:
     """Row h of the result is row h + offset, or 0 where there is none; columns likewise."""
-    batch, channels, height, width = x.shape
+    batch, _, height, width = x.shape
     rows, has_row = _moved(batch, height, x.device)
     columns, has_column = _moved(batch, width, x.device)
-    begins = torch.arange(0, batch * height, height, device=x.device)
-    places = (rows + begins[:, None])[:, :, None] * width + columns[:, None, :]
-    pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-    moved = pixels.index_select(0, places.flatten()).view(batch, height, width, channels)
-    inside = has_row[:, :, None, None] & has_column[:, None, :, None]
-    return (moved * inside).permute(0, 3, 1, 2)
+    inside = has_row[:, None, :, None] & has_column[:, None, None, :]
+    return picked(x, rows, columns) * inside
 
 
 def _moved(batch: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -29,17 +29,25 @@ def _flip(settings: Any, x: Tensor, generator: Generator) -> Tensor:
 
 
 def _shift(settings: Any, x: Tensor, generator: Generator) -> Tensor:
-    """Take row h of the result from row h + offset, and beyond the edge from the edge.
-
-    Pixels are picked as rows of one long list, which is four times as fast as indexing images by
-    three coordinates.
-    """
+    """Take row h of the result from row h + offset, and beyond the edge from the edge."""
     most, device = settings.pixels, x.device
-    batch, channels, height, width = x.shape
+    batch, _, height, width = x.shape
     offsets = torch.randint(-most, most + 1, (2, batch, 1), generator=generator, device=device)
     rows = (offsets[0] + torch.arange(height, device=device)).clamp_(0, height - 1)
     columns = (offsets[1] + torch.arange(width, device=device)).clamp_(0, width - 1)
-    begins = torch.arange(0, batch * height, height, device=device)
+    return picked(x, rows, columns)
+
+
+def picked(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Images whose pixel (h, w) is that of the row and the column which each image has for h and w.
+
+    Pixels are picked as rows of one long list, which is four times as fast as indexing images by
+    three coordinates.
+
+    Args: x: [B, C, H, W]. rows: i64[B, H], which are overwritten. columns: i64[B, W].
+    """
+    batch, channels, height, width = x.shape
+    begins = torch.arange(0, batch * height, height, device=x.device)
     places = (rows.add_(begins[:, None]).mul_(width)[:, :, None] + columns[:, None, :]).flatten()
     pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
     moved = pixels.index_select(0, places).view(batch, height, width, channels)

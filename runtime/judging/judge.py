@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ RESEMBLING = 16
 """How many samples that are like training samples are kept for people to look at."""
 
 
+@runtime_checkable
 class Maker(Protocol):
     """Makes samples, in torch or as a bundle."""
 

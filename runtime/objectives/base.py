@@ -178,14 +178,6 @@ class Objective(ABC):
         """Figures of a part of the data that take too long to be measured while training."""
         return {}
 
-    def made(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """As many new samples as a batch has and with its conditions, as data would hold them.
-
-        Only of what makes samples that a `judge` can look at. generator: of the CPU, which draws
-        the noise. The networks are in evaluation mode.
-        """
-        raise NotImplementedError
-
     @abstractmethod
     def step(self, batch: Batch, turn: Turn, numbers: Numbers) -> Losses:
         """The losses of one turn; the networks are in training mode."""
